@@ -1,0 +1,1 @@
+"""The HTTP contract, the same in every home: the route table, its handlers, its errors."""

@@ -1,0 +1,26 @@
+"""`GET /get-image-metadata/{file-name}`: the row; with `Accept: image/*` the raw original."""
+
+from dandyroll.api.access import authorise, owned_row
+from dandyroll.api.answers import image_response
+from dandyroll.api.http import Request, Response, json_response
+from dandyroll.keys import original_key, parse_image_id
+from dandyroll.ports import Home
+
+
+def get_image_metadata(home: Home, request: Request) -> Response:
+    """The row as JSON, or the bytes exactly as they were uploaded.
+
+    Raises `Forbidden`, `Scope`, `NotFound`.
+    """
+    key = authorise(request, "read")
+    row = owned_row(home, key, parse_image_id(request.params["file-name"]))
+    if not request.accepts_image():
+        return json_response(200, row.to_json(), Cache_Control="private, no-cache")
+    return image_response(
+        home,
+        request,
+        key=original_key(row.image_id),
+        size_bytes=row.size_bytes,
+        content_type=row.content_type,
+        etag=row.sha256,
+    )

@@ -1,0 +1,59 @@
+"""The route table: the one place that says which routes exist.
+
+The local home's server is built from it; the AWS home's template is checked against it.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dandyroll.api.get_health import get_health
+from dandyroll.api.get_image_metadata import get_image_metadata
+from dandyroll.api.get_processed_image import get_processed_image
+from dandyroll.api.http import Request, Response
+from dandyroll.api.problem import problem
+from dandyroll.api.upload import upload
+from dandyroll.errors import DandyrollError, Internal, NotFound
+from dandyroll.ports import Home
+
+Handler = Callable[[Home, Request], Response]
+
+log = logging.getLogger("dandyroll.api")
+
+
+@dataclass(frozen=True)
+class Route:
+    """`function` is the AWS home's Lambda function; `needs_key` whether the gateway asks one."""
+
+    method: str
+    path: str
+    handler: Handler
+    function: str
+    needs_key: bool = True
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("POST", "/upload", upload, "upload-image"),
+    Route("GET", "/get-image-metadata/{file-name}", get_image_metadata, "get-image-metadata"),
+    Route("GET", "/get-processed-image/{file-name}", get_processed_image, "get-processed-image"),
+    Route("GET", "/health", get_health, "get-health", needs_key=False),
+)
+
+
+def answer(handler: Handler, home: Home, request: Request) -> Response:
+    """The handler's response, or the problem document of what it raised: never an exception."""
+    try:
+        response = handler(home, request)
+    except DandyrollError as error:
+        if error.status >= 500:
+            log.error("%s %s: %s", request.method, error.code, error.message, exc_info=error)
+        response = problem(error, request.trace_id)
+    except Exception:
+        log.exception("%s: unexpected", request.method, extra={"trace_id": request.trace_id})
+        response = problem(Internal("Something went wrong on our side."), request.trace_id)
+    return response
+
+
+def no_such_route(home: Home, request: Request) -> Response:
+    """What an unknown path or method gets."""
+    raise NotFound(f"There is no route {request.method} {request.path[:200]}.")

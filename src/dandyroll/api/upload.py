@@ -1,0 +1,84 @@
+"""`POST /upload`: one image in the body; 201 once it is stored and sure to be processed."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from dandyroll.api.access import authorise
+from dandyroll.api.http import Request, Response, json_response
+from dandyroll.api.idempotency import HEADER as IDEMPOTENCY_KEY
+from dandyroll.api.idempotency import claim_upload
+from dandyroll.errors import BodyTooLarge, Conflict, EmptyBody, Multipart, StoreUnavailable
+from dandyroll.intake import new_row
+from dandyroll.keys import mint_image_id
+from dandyroll.models import Row
+from dandyroll.ports import Home
+
+_MINTS = 5  # ids that may be taken before we think the catalogue is at fault
+
+
+def upload(home: Home, request: Request) -> Response:
+    """Check the body, store it with its row, answer.
+
+    Raises `Forbidden`, `Scope`, `Multipart`, `EmptyBody`, `BodyTooLarge`, what the probe
+    raises, what idempotency raises, and `StoreUnavailable`: then nothing was accepted.
+    """
+    key = authorise(request, "write")
+    check_body(request, home.settings.max_direct_bytes)
+    header = home.probe(request.body)
+    image_id = mint_image_id(datetime.now(UTC), header.extension)
+    row = new_row(home, image_id, header, request.body, key.owner, request.trace_id)
+    idempotency_key = request.headers.get(IDEMPOTENCY_KEY)
+    if idempotency_key is None:
+        return _created(_accept_under_free_id(home, row, request.body))
+    return _created(_accept_once(home, row, request.body, idempotency_key))
+
+
+def check_body(request: Request, max_bytes: int) -> None:
+    """Refuse what cannot be one image: a form, nothing at all, too many bytes."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise Multipart(
+            "Expected the image's bytes as the body; got a multipart form. "
+            "With curl: --data-binary @picture.jpg -H 'Content-Type: image/jpeg'."
+        )
+    if not request.body:
+        raise EmptyBody("Expected an image in the body; got 0 bytes.")
+    if len(request.body) > max_bytes:
+        raise too_large(len(request.body), max_bytes)
+
+
+def too_large(got_bytes: int, max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"Expected at most {max_bytes} bytes in one upload; got {got_bytes}.")
+
+
+def _accept_once(home: Home, row: Row, data: bytes, key: str) -> Row:
+    now = int(time.time())
+    claimed = claim_upload(home.catalogue, row.owner, key, row.sha256, row.image_id, now)
+    if claimed.row is not None:
+        return claimed.row
+    try:
+        image_id = claimed.claim.image_id
+        return home.accept(replace(row, image_id=image_id, s3_url=home.s3_url(image_id)), data)
+    except Exception:
+        home.catalogue.release(claimed.claim)
+        raise
+
+
+def _accept_under_free_id(home: Home, row: Row, data: bytes) -> Row:
+    for _ in range(_MINTS):
+        try:
+            return home.accept(row, data)
+        except Conflict:
+            extension = row.image_id.rpartition(".")[2]
+            image_id = mint_image_id(datetime.now(UTC), extension)
+            row = replace(row, image_id=image_id, s3_url=home.s3_url(image_id))
+    raise StoreUnavailable(f"{_MINTS} new image ids in a row were taken.", retry_after_s=1)
+
+
+def _created(row: Row) -> Response:
+    answer = {
+        "message": "Image uploaded successfully",
+        "image_id": row.image_id,
+        "s3_url": row.s3_url,
+    }
+    return json_response(201, answer, Location=f"/get-image-metadata/{row.image_id}")

@@ -1,0 +1,1 @@
+"""The Lambda functions, one file each, named as the function. Each does nothing but adapt."""

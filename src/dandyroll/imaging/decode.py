@@ -1,0 +1,96 @@
+"""From a file's bytes to a picture, decoding no more of it than its box needs.
+
+libjpeg can decode at an eighth, a quarter or half the size, libwebp at any size, both for a
+fraction of the work. What is left to do is `resize.fit`'s.
+"""
+
+from dandyroll.errors import CorruptImage
+from dandyroll.imaging.describe import Description, is_transparent
+from dandyroll.imaging.header import LOADERS
+from dandyroll.imaging.picture import Picture
+from dandyroll.imaging.structure import Structure, read_structure
+from dandyroll.imaging.vips import DECODE_ERRORS, pyvips
+from dandyroll.models import Header
+
+
+def decode(
+    data: bytes, header: Header, max_width_px: int, max_height_px: int
+) -> tuple[Picture, Description]:
+    """The picture, at least as large as it will be in its box, and what the catalogue says of it.
+
+    `header` must be this file's own. Opaque pictures stay lazy, and what is wrong with their
+    pixels shows only when `resize.fit` computes them. Those with an alpha channel are decoded
+    here, since only their pixels can tell whether any of it is used; if none is, it is dropped.
+    Raises `CorruptImage`.
+    """
+    structure = read_structure(data, header.image_format)
+    try:
+        pixels, has_transparency = _OPENERS[header.image_format](
+            data, structure, max_width_px, max_height_px
+        )
+    except DECODE_ERRORS as error:
+        raise CorruptImage("The picture cannot be decoded.") from error
+    return Picture(pixels, header.image_format), Description(structure.mode, has_transparency)
+
+
+def _open_jpeg(
+    data: bytes, structure: Structure, max_width_px: int, max_height_px: int
+) -> tuple[pyvips.Image, bool]:
+    # A warning of libjpeg's after the header means lost pixels, grey ones in their place. One
+    # about the header is harmless, but libvips counts both: then only a cut file is refused.
+    fail_on = "truncated" if structure.oddities else "warning"
+    width, height = structure.width, structure.height
+    if max_width_px != max_height_px:
+        orientation = _orientation(LOADERS["JPEG"](data))
+        width, height = (height, width) if orientation >= 5 else (width, height)
+    excess = max(width / max_width_px, height / max_height_px)
+    shrink = next((by for by in (8, 4, 2) if excess >= by), 1)
+    return LOADERS["JPEG"](data, shrink=shrink, access="sequential", fail_on=fail_on), False
+
+
+def _open_png(
+    data: bytes, structure: Structure, max_width_px: int, max_height_px: int
+) -> tuple[pyvips.Image, bool]:
+    pixels = LOADERS["PNG"](data, access="sequential", fail_on="error")
+    if not pixels.hasalpha():
+        return pixels, False
+    pixels = pixels.copy_memory()  # the resize reads it again, so decode it once: 4 bytes a pixel
+    if is_transparent(pixels):
+        return pixels, True
+    return _colours(pixels), False
+
+
+def _open_webp(
+    data: bytes, structure: Structure, max_width_px: int, max_height_px: int
+) -> tuple[pyvips.Image, bool]:
+    width, height = structure.width, structure.height
+    if max_width_px != max_height_px:
+        orientation = _orientation(LOADERS["WEBP"](data))
+        width, height = (height, width) if orientation >= 5 else (width, height)
+    scale = min(max_width_px / width, max_height_px / height)
+    scale = min(1.0, max(scale, 1 / width, 1 / height))  # no side of less than a pixel
+    pixels = LOADERS["WEBP"](data, scale=scale, access="sequential", fail_on="error")
+    if not pixels.hasalpha():
+        return pixels, False
+    # If the small picture is transparent anywhere, so is the large one; only where it looks
+    # opaque must we look closer, for a pixel that was lost in the scaling.
+    pixels = pixels.copy_memory()
+    has_transparency = is_transparent(pixels) or (
+        scale < 1 and is_transparent(LOADERS["WEBP"](data, access="sequential", fail_on="error"))
+    )
+    return pixels if has_transparency else _colours(pixels), has_transparency
+
+
+def _colours(pixels: pyvips.Image) -> pyvips.Image:
+    """Without an alpha channel that says nothing: it would double the cost of the resize."""
+    return pixels.extract_band(0, n=pixels.bands - 1)
+
+
+def _orientation(pixels: pyvips.Image) -> int:
+    """1 to 8, as EXIF counts; from 5 on the picture is stored on its side."""
+    if not pixels.get_typeof("orientation"):
+        return 1
+    return int(pixels.get("orientation"))
+
+
+_OPENERS = {"JPEG": _open_jpeg, "PNG": _open_png, "WEBP": _open_webp}

@@ -1,0 +1,1 @@
+"""The local home: one process tree on one machine; files, SQLite, worker processes."""

@@ -1,0 +1,35 @@
+"""How an upload is made durable at home: the object, then its row and job in one transaction.
+
+A crash in between leaves an object that nobody was told of; an upload tried again under its
+idempotency key finds it and goes on.
+"""
+
+from dataclasses import replace
+
+from dandyroll.errors import Conflict
+from dandyroll.keys import original_key
+from dandyroll.local.catalogue import SqliteCatalogue
+from dandyroll.local.objects import FileObjectStore
+from dandyroll.local.queue import Queue
+from dandyroll.models import Row
+from dandyroll.pipeline import first_job
+
+
+def accept(
+    objects: FileObjectStore, catalogue: SqliteCatalogue, queue: Queue, row: Row, data: bytes
+) -> Row:
+    """Keeps the promise of `ports.Home.accept`."""
+    uploaded = replace(row, status="uploaded")
+    key = original_key(row.image_id)
+    try:
+        objects.put(key, data, row.content_type, if_absent=True)
+    except Conflict:
+        if objects.get(key) != data:
+            raise
+    try:
+        catalogue.accept(uploaded, first_job(uploaded))
+    except Conflict:
+        objects.delete(key)
+        raise
+    queue.put(row.image_id)
+    return uploaded

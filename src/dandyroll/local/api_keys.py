@@ -1,0 +1,65 @@
+"""The API keys of the local home: hashes in the database, the gateway's list."""
+
+import time
+from dataclasses import dataclass
+
+from dandyroll.api_keys import SCOPES, hash_api_key, mint_api_key
+from dandyroll.errors import NotFound
+from dandyroll.local.database import Database
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """What is known of a key without having it; `name` is the first 12 digits of its hash."""
+
+    name: str
+    owner: str
+    scopes: tuple[str, ...]
+    expires_at: int
+    created_at: int
+    revoked_at: int | None
+
+
+def create_api_key(
+    database: Database, owner: str, scopes: frozenset[str], expires_at: int
+) -> str:
+    """Mint a key and store its hash; the value, which is not to be had again.
+
+    Raises `ValueError` as `mint_api_key` does.
+    """
+    value = mint_api_key(owner, scopes, expires_at)
+    in_order = ",".join(scope for scope in SCOPES if scope in scopes)
+    columns = (hash_api_key(value), owner, in_order, expires_at, int(time.time()), None)
+    sql = "INSERT INTO api_key VALUES (?, ?, ?, ?, ?, ?)"
+    database.write(lambda connection: connection.execute(sql, columns))
+    return value
+
+
+def list_api_keys(database: Database) -> list[StoredKey]:
+    """All keys, newest first."""
+    found = database.read().execute("SELECT * FROM api_key ORDER BY created_at DESC, hash")
+    return [
+        StoredKey(key_hash[:12], owner, tuple(scopes.split(",")), expires_at, created, revoked)
+        for key_hash, owner, scopes, expires_at, created, revoked in found
+    ]
+
+
+def revoke_api_key(database: Database, name_or_value: str) -> StoredKey:
+    """Refuse the key from now on; `NotFound` unless exactly one key is meant."""
+    key_hash = hash_api_key(name_or_value)
+    meant = [
+        key for key in list_api_keys(database) if key.name in (name_or_value, key_hash[:12])
+    ]
+    if len(meant) != 1:
+        raise NotFound(f"Expected the name or value of one key; it names {len(meant)}.")
+    sql = "UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE hash LIKE ? || '%'"
+    bindings = (int(time.time()), meant[0].name)
+    database.write(lambda connection: connection.execute(sql, bindings))
+    return meant[0]
+
+
+def is_valid_api_key(database: Database, value: str) -> bool:
+    """Whether the value is a key of ours that was not revoked. Its expiry stands in the key."""
+    sql = "SELECT revoked_at IS NULL FROM api_key WHERE hash = ?"
+    found = database.read().execute(sql, (hash_api_key(value),)).get
+    return bool(found)

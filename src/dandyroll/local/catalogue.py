@@ -1,0 +1,117 @@
+"""The catalogue as SQLite tables: rows as JSON beside the few columns that are searched by."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import apsw
+
+from dandyroll.errors import Conflict, NotFound
+from dandyroll.local.database import Database
+from dandyroll.local.queue import add_job, remove_job
+from dandyroll.models import SETTLED, Changes, Claim, Job, Row, Status
+
+
+class SqliteCatalogue:
+    """Keeps the promises of `ports.Catalogue` in a `Database`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, row: Row) -> None:
+        self._database.write(lambda connection: _create(connection, row))
+
+    def accept(self, row: Row, job: Job) -> None:
+        """Write a new row and its job in one transaction; `Conflict` as `create` raises it."""
+
+        def operation(connection: apsw.Connection) -> None:
+            _create(connection, row)
+            add_job(connection, job)
+
+        self._database.write(operation)
+
+    def get(self, image_id: str) -> Row:
+        return _get(self._database.read(), image_id)
+
+    def advance(self, image_id: str, status: Status, changes: Changes) -> Row:
+        def operation(connection: apsw.Connection) -> Row:
+            row = _get(connection, image_id)
+            advanced = row.advanced(status, changes)
+            if advanced is None:
+                return row
+            _replace(connection, advanced)
+            if advanced.status in SETTLED:
+                remove_job(connection, image_id)
+            return advanced
+
+        return self._database.write(operation)
+
+    def claim(self, claim: Claim, now: int) -> Claim:
+        def operation(connection: apsw.Connection) -> Claim:
+            connection.execute("DELETE FROM claim WHERE expires_at <= ?", (now,))
+            standing = _standing_claim(connection, claim)
+            if standing is None:
+                return _put_claim(connection, claim)
+            if standing.fingerprint != claim.fingerprint or standing.lease_until > now:
+                return standing
+            kept = {"image_id": standing.image_id, "expires_at": standing.expires_at}
+            return _put_claim(connection, replace(claim, **kept))
+
+        return self._database.write(operation)
+
+    def release(self, claim: Claim) -> None:
+        def operation(connection: apsw.Connection) -> None:
+            standing = _standing_claim(connection, claim)
+            if standing is not None and standing.holder == claim.holder:
+                _put_claim(connection, replace(standing, lease_until=0))
+
+        self._database.write(operation)
+
+
+def _get(connection: apsw.Connection, image_id: str) -> Row:
+    sql = 'SELECT row FROM "image-metadata" WHERE "image-id" = ?'
+    found = connection.execute(sql, (image_id,)).get
+    if found is None:
+        raise NotFound("No image has that name.")
+    return Row.from_json(json.loads(found))
+
+
+def _create(connection: apsw.Connection, row: Row) -> None:
+    try:
+        standing = _get(connection, row.image_id)
+    except NotFound:
+        _insert(connection, row)
+        return
+    same_upload = (standing.owner, standing.sha256) == (row.owner, row.sha256)
+    if standing.status != "awaiting" or not same_upload:
+        raise Conflict(f"There is a row {row.image_id} already.")
+    if row.status != "awaiting":
+        _replace(connection, row)
+
+
+def _insert(connection: apsw.Connection, row: Row) -> None:
+    sql = 'INSERT INTO "image-metadata" VALUES (?, ?, ?, ?, ?)'
+    columns = (row.image_id, row.owner, row.status, row.uploaded_at)
+    connection.execute(sql, (*columns, _json(row.to_json())))
+
+
+def _replace(connection: apsw.Connection, row: Row) -> None:
+    sql = 'UPDATE "image-metadata" SET status = ?, row = ? WHERE "image-id" = ?'
+    connection.execute(sql, (row.status, _json(row.to_json()), row.image_id))
+
+
+def _standing_claim(connection: apsw.Connection, claim: Claim) -> Claim | None:
+    sql = "SELECT claim FROM claim WHERE owner = ? AND key = ?"
+    found = connection.execute(sql, (claim.owner, claim.key)).get
+    return None if found is None else Claim(**json.loads(found))
+
+
+def _put_claim(connection: apsw.Connection, claim: Claim) -> Claim:
+    sql = "INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?)"
+    connection.execute(sql, (claim.owner, claim.key, claim.expires_at, _json(asdict(claim))))
+    return claim
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,127 @@
+"""The ASGI adapter, and what API Gateway does in the other home: prove keys, bound bodies.
+
+Handlers are synchronous and run in threads; bodies are read here, and only so many at once.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+
+from anyio import CapacityLimiter, to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as AsgiRequest
+from starlette.responses import Response as AsgiResponse
+from starlette.routing import Route as AsgiRoute
+
+from dandyroll.api import http
+from dandyroll.api.access import API_KEY_HEADER, FORBIDDEN
+from dandyroll.api.problem import problem
+from dandyroll.api.routes import ROUTES, Route, answer, no_such_route
+from dandyroll.api.upload import too_large
+from dandyroll.errors import BodyTimeout, DandyrollError, Forbidden
+from dandyroll.ports import Home
+
+_BODIES = 16  # uploads read into memory at once; the next ones wait in their sockets
+_THREADS = 32
+_WAITING_THREADS = 64  # for `?wait=`: they sleep, and must not keep others waiting
+
+Endpoint = Callable[[AsgiRequest], Awaitable[AsgiResponse]]
+
+
+def create_app(home: Home, is_valid_api_key: Callable[[str], bool]) -> Starlette:
+    """The whole API as an ASGI application, one Starlette route for each of `ROUTES`."""
+    gateway = Gateway(home, is_valid_api_key)
+    app = Starlette(
+        routes=[gateway.route(route) for route in ROUTES],
+        exception_handlers={HTTPException: gateway.unknown},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class Gateway:
+    """Turns ASGI requests into ours and our responses into ASGI's."""
+
+    def __init__(self, home: Home, is_valid_api_key: Callable[[str], bool]) -> None:
+        self._home = home
+        self._is_valid_api_key = is_valid_api_key
+        self._bodies = asyncio.Semaphore(_BODIES)
+        self._threads = CapacityLimiter(_THREADS)
+        self._waiting_threads = CapacityLimiter(_WAITING_THREADS)
+
+    def route(self, route: Route) -> AsgiRoute:
+        async def endpoint(request: AsgiRequest) -> AsgiResponse:
+            return await self._answer(route, request)
+
+        path = route.path.replace("{file-name}", "{file_name}")
+        asgi_route = AsgiRoute(path, endpoint, methods=[route.method])
+        asgi_route.methods = {route.method}  # no HEAD of Starlette's own making
+        return asgi_route
+
+    async def unknown(self, request: AsgiRequest, error: Exception) -> AsgiResponse:
+        return _to_asgi(answer(no_such_route, self._home, _from_asgi(request, b"")))
+
+    async def _answer(self, route: Route, request: AsgiRequest) -> AsgiResponse:
+        key = request.headers.get(API_KEY_HEADER, "")
+        if route.needs_key and not self._is_valid_api_key(key):
+            return _to_asgi(problem(Forbidden(FORBIDDEN), _trace_id()))
+        if route.method == "GET":
+            limiter = self._waiting_threads if "wait" in request.query_params else self._threads
+            return await self._in_thread(route, _from_asgi(request, b""), limiter)
+        async with self._bodies:
+            try:
+                body = await self._read_body(request)
+            except DandyrollError as error:
+                return _to_asgi(problem(error, _trace_id()))
+            except ClientDisconnect:
+                return AsgiResponse(status_code=400)  # nobody is there to read it
+            return await self._in_thread(route, _from_asgi(request, body), self._threads)
+
+    async def _in_thread(
+        self, route: Route, request: http.Request, limiter: CapacityLimiter
+    ) -> AsgiResponse:
+        response = await to_thread.run_sync(
+            answer, route.handler, self._home, request, limiter=limiter
+        )
+        return _to_asgi(response)
+
+    async def _read_body(self, request: AsgiRequest) -> bytes:
+        max_bytes = self._home.settings.max_direct_bytes
+        declared = request.headers.get("content-length", "0")
+        if declared.isdigit() and int(declared) > max_bytes:
+            raise too_large(int(declared), max_bytes)
+        timeout_s = self._home.settings.body_timeout_s
+        chunks: list[bytes] = []
+        got_bytes = 0
+        try:
+            async with asyncio.timeout(timeout_s):
+                async for chunk in request.stream():
+                    got_bytes += len(chunk)
+                    if got_bytes > max_bytes:
+                        raise too_large(got_bytes, max_bytes)
+                    chunks.append(chunk)
+        except TimeoutError:
+            raise BodyTimeout(f"Expected the whole body within {timeout_s} s.") from None
+        return b"".join(chunks)
+
+
+def _from_asgi(request: AsgiRequest, body: bytes) -> http.Request:
+    return http.Request(
+        method=request.method,
+        path=request.url.path,
+        params={name.replace("_", "-"): value for name, value in request.path_params.items()},
+        query=dict(request.query_params),
+        headers=dict(request.headers),
+        body=body,
+        trace_id=_trace_id(),
+    )
+
+
+def _to_asgi(response: http.Response) -> AsgiResponse:
+    return AsgiResponse(response.body, response.status, dict(response.headers))
+
+
+def _trace_id() -> str:
+    return secrets.token_hex(16)

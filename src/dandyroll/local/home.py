@@ -1,0 +1,101 @@
+"""The local home, wired by hand: what the server holds while it runs."""
+
+import fcntl
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Self
+
+from dandyroll.local import accept, faults
+from dandyroll.local.catalogue import SqliteCatalogue
+from dandyroll.local.database import Database
+from dandyroll.local.dispatch import Dispatcher
+from dandyroll.local.objects import FileObjectStore
+from dandyroll.local.queue import Queue
+from dandyroll.local.workers import Probes, WorkerOptions
+from dandyroll.policy import DEFAULT
+from dandyroll.ports import Home
+from dandyroll.settings import BadSetting, Settings
+
+_PROBES = 1
+
+BUCKET = "local"
+
+
+@dataclass(frozen=True)
+class LocalHome:
+    """An open local home: the `Home` all else sees, and what must be closed after it."""
+
+    home: Home
+    database: Database
+    resources: ExitStack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.resources.close()
+
+
+def open_home(settings: Settings) -> LocalHome:
+    """Open the data folder, start the workers, take up the jobs that are waiting.
+
+    Raises `BadSetting` where another server has the folder open.
+    """
+    faults.arm(settings.fault)
+    with ExitStack() as resources:
+        resources.enter_context(_only_server(settings.data_dir))
+        objects = FileObjectStore(objects_root(settings.data_dir))
+        objects.sweep()
+        database = open_database(settings.data_dir)
+        resources.callback(database.close)
+        catalogue, queue = SqliteCatalogue(database), Queue(database)
+        options = WorkerOptions(objects_root(settings.data_dir), settings.max_pixels)
+        workers = settings.workers or os.cpu_count() or 1
+        probes = Probes(options, _PROBES)
+        resources.callback(probes.close)
+        dispatcher = Dispatcher(
+            queue, catalogue, objects, options, workers, settings.job_timeout_s
+        )
+        resources.callback(dispatcher.close)
+
+        def s3_url(image_id: str) -> str:
+            return f"{settings.public_url.rstrip('/')}/get-image-metadata/{image_id}"
+
+        home = Home(
+            objects=objects,
+            catalogue=catalogue,
+            probe=probes,
+            accept=partial(accept.accept, objects, catalogue, queue),
+            elsewhere=lambda key, size_bytes: None,
+            health=lambda: {"home": "local", "workers": workers, "queued": len(queue)},
+            bucket=BUCKET,
+            s3_url=s3_url,
+            policy=DEFAULT,
+            settings=settings,
+        )
+        return LocalHome(home, database, resources.pop_all())
+
+
+def open_database(data_dir: Path) -> Database:
+    """The catalogue's file in the data folder, made if absent; beside a running server too."""
+    return Database(data_dir / "catalogue.db")
+
+
+def objects_root(data_dir: Path) -> Path:
+    return data_dir / "objects"
+
+
+def _only_server(data_dir: Path) -> IO[bytes]:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = (data_dir / "server.lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it for the dead
+    except BlockingIOError:
+        lock.close()
+        raise BadSetting(
+            f"DANDYROLL_DATA_DIR: another server has {data_dir} open; give each its own folder."
+        ) from None
+    return lock

@@ -1,0 +1,98 @@
+"""The object store as files: an object is a file under the root, named by its key.
+
+A write goes to a temporary file, is fsynced, and takes its name in one step; then the folder
+is fsynced, so that the name survives a power cut too. Temporary files left by a crash are the
+only rubbish there can be, and `sweep` removes them.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from dandyroll.errors import Conflict, NotFound, StoreUnavailable
+from dandyroll.local.faults import fault
+
+_TEMPORARY = ".tmp"
+
+
+class FileObjectStore:
+    """Keeps the promises of `ports.ObjectStore` in a folder on a local disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._temporary = root / _TEMPORARY
+        self._temporary.mkdir(parents=True, exist_ok=True)
+
+    def put(self, key: str, data: bytes, content_type: str, *, if_absent: bool = False) -> None:
+        path = self._path(key)
+        temporary = self._temporary / f"{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_synced(temporary, data)
+            fault("object-written")
+            if if_absent:
+                os.link(temporary, path)  # unlike rename, fails where the name is taken
+            else:
+                temporary.replace(path)
+            _sync_folder(path.parent)
+        except FileExistsError:
+            raise Conflict(f"There is an object {key} already.") from None
+        except OSError as error:
+            raise StoreUnavailable("The object could not be stored.", retry_after_s=5) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        fault("object-renamed")
+
+    def get(self, key: str) -> bytes:
+        try:
+            return self._path(key).read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise NotFound(f"There is no object {key}.") from None
+        except OSError as error:
+            raise StoreUnavailable("The object could not be read.", retry_after_s=5) from error
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        try:
+            path.unlink()
+            _sync_folder(path.parent)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise StoreUnavailable("The object could not be deleted.", retry_after_s=5) from error
+
+    def list(self, prefix: str) -> Iterator[str]:
+        paths = (path for path in self._root.rglob("*") if path.is_file())
+        keys = (path.relative_to(self._root).as_posix() for path in paths)
+        yield from sorted(
+            key for key in keys if key.startswith(prefix) and not key.startswith(_TEMPORARY)
+        )
+
+    def sweep(self) -> int:
+        """Remove what a crash left half written; to be called while nothing is being written."""
+        left = list(self._temporary.iterdir())
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    def _path(self, key: str) -> Path:
+        parts = PurePosixPath(key).parts
+        if not parts or key.startswith("/") or {"..", _TEMPORARY} & set(parts) or "\0" in key:
+            raise NotFound("No object has such a key.")
+        return self._root.joinpath(*parts)
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

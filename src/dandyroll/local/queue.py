@@ -1,0 +1,90 @@
+"""The job table, and the line of jobs that wait for a worker.
+
+A job's row is written in the transaction of its image's row and removed in the one that
+settles the image, so a job is never lost; the line in memory only says what is due when, and
+is made anew from the table at start. There is no polling: whoever adds a job wakes a worker.
+A try is counted when it has failed under a living server; a job cut off with the server itself
+is simply run again.
+"""
+
+import heapq
+import json
+import threading
+import time
+from dataclasses import dataclass
+
+import apsw
+
+from dandyroll.local.database import Database
+from dandyroll.models import Job
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job, and how many tries of it have failed."""
+
+    job: Job
+    tries: int
+
+
+class Queue:
+    """Hands each job to one taker at a time, in the order they fall due."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._changed = threading.Condition()
+        self._closed = False
+        found = database.read().execute("SELECT due_at, image_id FROM job")
+        self._line: list[tuple[float, str]] = [(due, image_id) for due, image_id in found]
+        heapq.heapify(self._line)
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def put(self, image_id: str, wait_s: float = 0.0) -> None:
+        """Let the job, whose row is committed, be taken in `wait_s`."""
+        with self._changed:
+            heapq.heappush(self._line, (time.time() + wait_s, image_id))
+            self._changed.notify()
+
+    def take(self) -> Task | None:
+        """Wait for the next job; None once the queue is closed."""
+        while (image_id := self._next_due()) is not None:
+            sql = "SELECT job, tries FROM job WHERE image_id = ?"
+            found = self._database.read().execute(sql, (image_id,)).fetchone()
+            if found is not None:  # else the image is settled or deleted
+                return Task(Job.from_json(json.loads(found[0])), found[1])
+        return None
+
+    def put_back(self, task: Task, wait_s: float) -> None:
+        """Count a failed try and let the job be tried again in `wait_s`."""
+        image_id, due_at = task.job.image_id, time.time() + wait_s
+        sql = "UPDATE job SET tries = ?, due_at = ? WHERE image_id = ?"
+        bindings = (task.tries + 1, due_at, image_id)
+        self._database.write(lambda connection: connection.execute(sql, bindings))
+        self.put(image_id, wait_s)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _next_due(self) -> str | None:
+        with self._changed:
+            while not self._closed:
+                wait_s = self._line[0][0] - time.time() if self._line else None
+                if wait_s is not None and wait_s <= 0:
+                    return heapq.heappop(self._line)[1]
+                self._changed.wait(wait_s)
+            return None
+
+
+def add_job(connection: apsw.Connection, job: Job) -> None:
+    """Write the job's row, due at once, as part of the caller's transaction."""
+    sql = "INSERT OR IGNORE INTO job VALUES (?, ?, 0, ?)"
+    connection.execute(sql, (job.image_id, json.dumps(job.to_json()), time.time()))
+
+
+def remove_job(connection: apsw.Connection, image_id: str) -> None:
+    """Remove the job's row, if there is one, as part of the caller's transaction."""
+    connection.execute("DELETE FROM job WHERE image_id = ?", (image_id,))

@@ -1,0 +1,188 @@
+"""The shapes that travel: rows, jobs and what is known of a picture. Frozen; JSON in and out.
+
+Rows hold strings, integers, booleans and maps of them, no floats: DynamoDB takes none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+Status = Literal["awaiting", "uploaded", "resized", "failed", "processed"]
+
+STATUSES: tuple[Status, ...] = ("awaiting", "uploaded", "resized", "failed", "processed")
+"""In order of rank: a row's status only moves to the right. `processed` outranks `failed`, so
+that where one of two deliveries of an event fails, the rendition that exists is what counts."""
+
+SETTLED: tuple[Status, ...] = ("failed", "processed")
+
+
+def rank(status: Status) -> int:
+    return STATUSES.index(status)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an image file's header says, before a pixel is decoded.
+
+    `width` and `height` are in pixels, as stored: before any orientation tag is applied.
+    `image_format` is Pillow's name (`JPEG`), `extension` has no dot.
+    """
+
+    image_format: str
+    content_type: str
+    extension: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels, from the top left corner."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def _box(value: Mapping[str, int] | None) -> Box | None:
+    return Box(**value) if value else None
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """A finished derived image; `mark` is where the watermark is, `etag` is unquoted."""
+
+    key: str
+    width: int
+    height: int
+    size_bytes: int
+    content_type: str
+    etag: str
+    mark: Box | None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return cls(**{**value, "mark": _box(value.get("mark"))})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image's row in the table `image-metadata`.
+
+    The first twelve attributes are the table's given ones (`image_id` is written `image-id`);
+    `has_transparency` and `mode` need pixels, so they come with the first stage. `created_date`
+    is ISO 8601 in UTC, `uploaded_at` the same moment in epoch seconds. `policy` is the id the
+    image is processed under. `error` holds `code` and `message`. `ledger` counts what the
+    image cost: milliseconds, bytes, and the trace id of its request.
+    """
+
+    image_id: str
+    bucket: str
+    content_type: str
+    created_date: str
+    height: int
+    image_format: str
+    s3_url: str
+    size_bytes: int
+    uploaded_at: int
+    width: int
+    owner: str
+    sha256: str
+    policy: str
+    status: Status
+    has_transparency: bool | None = None
+    mode: str | None = None
+    processed: Rendition | None = None
+    error: Mapping[str, str] | None = None
+    ledger: Mapping[str, int | str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as clients and both catalogues know it: absent attributes are left out."""
+        attributes = {name: value for name, value in asdict(self).items() if value is not None}
+        return {"image-id": attributes.pop("image_id"), **attributes}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        attributes = {**value, "image_id": value["image-id"]}
+        if value.get("processed"):
+            attributes["processed"] = Rendition.from_json(value["processed"])
+        known = {f.name for f in fields(cls)}
+        return cls(**{name: part for name, part in attributes.items() if name in known})
+
+    def advanced(self, status: Status, changes: "Changes") -> Self | None:
+        """This row moved on to `status`, or None where that would be a step back or no step.
+
+        The one statement of the rule that both catalogues keep.
+        """
+        if rank(status) <= rank(self.status):
+            return None
+        given = {f.name: getattr(changes, f.name) for f in fields(changes)}
+        given["ledger"] = {**self.ledger, **changes.ledger}
+        new = {name: value for name, value in given.items() if value is not None}
+        return replace(self, status=status, **new)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a move to another status writes beside it; None leaves an attribute as it is.
+
+    `ledger` entries are added to the row's.
+    """
+
+    has_transparency: bool | None = None
+    mode: str | None = None
+    processed: Rendition | None = None
+    error: Mapping[str, str] | None = None
+    ledger: Mapping[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image's way through the pipeline: plain JSON, so that it can pass between machines.
+
+    `key` is the object the next stage reads: the original, later a hand-over. `changes` gathers
+    what the stages so far have found out, `mark` where the watermark is once it is there.
+    """
+
+    image_id: str
+    policy: str
+    key: str
+    image_format: str
+    mark: Box | None = None
+    changes: Changes = field(default_factory=Changes)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        changes = dict(value["changes"])
+        if changes.get("processed"):
+            changes["processed"] = Rendition.from_json(changes["processed"])
+        return cls(**{**value, "mark": _box(value["mark"]), "changes": Changes(**changes)})
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An `Idempotency-Key` in use. Times in epoch seconds.
+
+    `holder` is a random word of the request that holds the claim, `fingerprint` the SHA-256 of
+    the body. Until `lease_until` the request that holds the
+    claim is thought to be alive; after that a retry may take it over and finish the upload
+    under the same `image_id`. At `expires_at` the key is free again.
+    """
+
+    owner: str
+    key: str
+    holder: str
+    fingerprint: str
+    image_id: str
+    lease_until: int
+    expires_at: int
+
+
+def isoformat(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds: `2025-09-29T22:29:31.045Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,98 @@
+"""What a home must provide. Each docstring is a promise that `tests/contract/` holds it to.
+
+All of it is synchronous: SQLite, S3 and Lambda are, and a server lends its threads.
+Any method may raise `StoreUnavailable` when what is behind it does not answer.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from dandyroll.models import Changes, Claim, Header, Row, Status
+from dandyroll.policy import Policy
+from dandyroll.settings import Settings
+
+
+class ObjectStore(Protocol):
+    """Bytes by key. Durable: what `put` returned from survives a crash of the machine."""
+
+    def put(self, key: str, data: bytes, content_type: str, *, if_absent: bool = False) -> None:
+        """Store the whole object or nothing; a reader meanwhile gets the old one or the new.
+
+        With `if_absent`, raise `Conflict` where an object of that key exists; of several
+        writers at once, one wins. `content_type` is for those who read the store directly;
+        our own readers take the type from the row.
+        """
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes; `NotFound` if there is none."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object. Deleting one that is not there succeeds."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys that start with `prefix`, in the order of their characters."""
+
+
+class Catalogue(Protocol):
+    """The table `image-metadata` and the claims on idempotency keys.
+
+    Reads see every write that was answered before them.
+    """
+
+    def create(self, row: Row) -> None:
+        """Write a new row; `Conflict` if its id is taken.
+
+        A row that is still `awaiting` the same bytes (`sha256`) from the same owner is not
+        a conflict but the same upload, tried again: it stays as it is.
+        """
+
+    def get(self, image_id: str) -> Row:
+        """The row; `NotFound` if there is none."""
+
+    def advance(self, image_id: str, status: Status, changes: Changes) -> Row:
+        """Move the row on to `status` and write the changes, in one step that others see whole.
+
+        Where the row's status is of the same rank or higher, nothing is written. Returns the
+        row as it stands afterwards; raises `NotFound` if there is none.
+        """
+
+    def claim(self, claim: Claim, now: int) -> Claim:
+        """Take an idempotency key, or learn who has it.
+
+        Returns the given claim where the key was free, had expired by `now`, or was held with
+        the same fingerprint under a lease that ended at or before `now`; in this last case the
+        earlier claim's `image_id` and `expires_at` are kept. Otherwise returns the claim that
+        stands, unchanged. Of several callers at once, one gets it.
+        """
+
+    def release(self, claim: Claim) -> None:
+        """End the lease of a claim one holds, so that a retry may go on at once.
+
+        Does nothing where another has it.
+        """
+
+
+@dataclass(frozen=True)
+class Home:
+    """A place the system runs, as everything above it sees it.
+
+    `probe` reads an image's header where a hostile file can do no harm; it raises what
+    `imaging.header.read_header` raises. `accept` makes an upload durable: when it returns, the
+    original and its row are stored and the pipeline will run; it raises `Conflict` when the
+    id is taken, and then nothing was stored. The row it returns has the status `uploaded`.
+    `elsewhere` gives, for a key and a size in bytes, a signed URL to fetch the object from where
+    it is too big for this home to answer with, else None. `bucket` and `s3_url` (of an image id)
+    name where originals are, as rows tell it.
+    """
+
+    objects: ObjectStore
+    catalogue: Catalogue
+    probe: Callable[[bytes], Header]
+    accept: Callable[[Row, bytes], Row]
+    elsewhere: Callable[[str, int], str | None]
+    health: Callable[[], dict[str, str | int]]
+    bucket: str
+    s3_url: Callable[[str], str]
+    policy: Policy
+    settings: Settings

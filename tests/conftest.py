@@ -1,0 +1,36 @@
+"""With CI=true a skipped test is a failed one: nothing drops out of a run unsaid."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+CI = os.environ.get("CI") == "true"
+
+
+def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Why it was skipped, as pytest keeps it: (file, line, reason)."""
+    if isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        return f"{path}:{line}: {reason}"
+    return str(report.longrepr)
+
+
+def fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if CI and report.outcome == "skipped" and not hasattr(report, "wasxfail"):
+        report.longrepr = f"skipped, which CI does not allow: {reason_of(report)}"
+        report.outcome = "failed"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    fail_if_skipped(report)
+    return report
