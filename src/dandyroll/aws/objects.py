@@ -82,12 +82,16 @@ class S3ObjectStore:
             obstore.delete(self._store, key)
 
     def list(self, prefix: str) -> Iterator[str]:
-        # obstore lists by folder; S3 by the characters of the key, as promised. So ask for the
-        # folder and sift.
-        folder = prefix[: prefix.rfind("/") + 1]
+        # obstore takes whole folders as prefixes, S3 any characters of a key, as promised. So
+        # ask for the folder, from just before the prefix on, and stop after the last match.
+        folder, start = prefix[: prefix.rfind("/") + 1], prefix[:-1]
         with _our_errors(prefix):
-            for page in obstore.list(self._store, folder or None):
-                yield from (e["path"] for e in page if e["path"].startswith(prefix))
+            for page in obstore.list(self._store, folder or None, offset=start or None):
+                for entry in page:
+                    if entry["path"].startswith(prefix):
+                        yield entry["path"]
+                    elif entry["path"] > prefix:
+                        return
 
     def signed_url(self, key: str, expires_in_s: int) -> str:
         """A URL by which anyone may GET the object for so many seconds."""

@@ -26,7 +26,7 @@ def to_srgb(pixels: pyvips.Image) -> pyvips.Image:
     as browsers do.
     """
     if pixels.get_typeof(_PROFILE) and not is_srgb(pixels.get(_PROFILE)):
-        with suppress(DECODE_ERRORS):
+        with suppress(*DECODE_ERRORS):
             pixels = pixels.icc_transform(
                 "srgb", embedded=True, intent="relative", black_point_compensation=True
             )

@@ -23,10 +23,10 @@ class Picture:
     mark: Box | None = None
 
 
-_HEADER = frozenset(
-    ("width", "height", "bands", "format", "coding", "interpretation")
-    + ("xoffset", "yoffset", "xres", "yres", "filename")
-)  # fmt: skip
+_HEADER = {
+    "width", "height", "bands", "format", "coding", "interpretation",
+    "xoffset", "yoffset", "xres", "yres", "filename",
+}  # fmt: skip
 """What libvips knows of every image, as against what it read in a file."""
 
 

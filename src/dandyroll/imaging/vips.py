@@ -6,10 +6,11 @@ strangers' pixels in memory. Only the loaders of the formats we take are let thr
 that pretends to be something else meets no further decoder.
 """
 
+import logging
 import os
 
 os.environ["VIPS_CONCURRENCY"] = "1"  # read when the library is loaded, hence before the import
-os.environ.setdefault("VIPS_WARNING", "0")  # its warnings speak of strangers' files, not of us
+logging.getLogger("pyvips").setLevel(logging.ERROR)  # warnings there are about strangers' files
 
 import pyvips
 

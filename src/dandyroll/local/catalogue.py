@@ -68,6 +68,11 @@ class SqliteCatalogue:
 
         self._database.write(operation)
 
+    def end_leases(self) -> None:
+        """End every claim's lease: for a server that starts, and knows that no other runs."""
+        sql = "UPDATE claim SET claim = json_set(claim, '$.lease_until', 0)"
+        self._database.write(lambda connection: connection.execute(sql))
+
 
 def _get(connection: apsw.Connection, image_id: str) -> Row:
     sql = 'SELECT row FROM "image-metadata" WHERE "image-id" = ?'

@@ -44,7 +44,6 @@ def open_home(settings: Settings) -> LocalHome:
 
     Raises `BadSetting` where another server has the folder open.
     """
-    faults.arm(settings.fault)
     with ExitStack() as resources:
         resources.enter_context(_only_server(settings.data_dir))
         objects = FileObjectStore(objects_root(settings.data_dir))
@@ -52,6 +51,7 @@ def open_home(settings: Settings) -> LocalHome:
         database = open_database(settings.data_dir)
         resources.callback(database.close)
         catalogue, queue = SqliteCatalogue(database), Queue(database)
+        catalogue.end_leases()
         options = WorkerOptions(objects_root(settings.data_dir), settings.max_pixels)
         workers = settings.workers or os.cpu_count() or 1
         probes = Probes(options, _PROBES)
@@ -64,6 +64,7 @@ def open_home(settings: Settings) -> LocalHome:
         def s3_url(image_id: str) -> str:
             return f"{settings.public_url.rstrip('/')}/get-image-metadata/{image_id}"
 
+        faults.arm(settings.fault)
         home = Home(
             objects=objects,
             catalogue=catalogue,

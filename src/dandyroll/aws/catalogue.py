@@ -1,0 +1,117 @@
+"""The catalogue on DynamoDB.
+
+Claims on idempotency keys live in the table too, under ids that no image can have:
+`claim#<owner>#<SHA-256 of the key>`. Their `expires-at` is the table's TTL attribute, which
+only cleans up: DynamoDB may take days over it, so what counts is compared here.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dandyroll.aws.table import KEY, Table
+from dandyroll.errors import Conflict, NotFound, StoreUnavailable
+from dandyroll.models import Changes, Claim, Row, Status
+
+_RACES = 20  # lost in a row before we think that something else is wrong
+
+
+class DynamoCatalogue:
+    """`ports.Catalogue` on one table."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def create(self, row: Row) -> None:
+        if self._table.put(row.to_json(), seen=None):
+            return
+        standing = self.get(row.image_id)
+        same = standing.sha256 == row.sha256 and standing.owner == row.owner
+        if not (same and standing.status == "awaiting"):
+            raise Conflict(f"There is an image {row.image_id} already.")
+
+    def get(self, image_id: str) -> Row:
+        item = self._table.find(image_id)
+        if item is None:
+            raise NotFound("No image has that name.")
+        return Row.from_json(item)
+
+    def advance(self, image_id: str, status: Status, changes: Changes) -> Row:
+        # Read, decide by the row's own rule, write if the row is still the one decided on. A
+        # rank in the condition would save the read, but say the rule a second time.
+        for _ in range(_RACES):
+            row = self.get(image_id)
+            moved = row.advanced(status, changes)
+            if moved is None:
+                return row
+            before, after = row.to_json(), moved.to_json()
+            new = {name: value for name, value in after.items() if before.get(name) != value}
+            if self._table.update(image_id, new, seen={"status": row.status}):
+                return moved
+        raise _too_many_races()
+
+    def withdraw(self, row: Row) -> None:
+        """Take back a row whose upload could not be stored.
+
+        Does nothing once the row has moved on, or where it is another upload's.
+        """
+        self._table.delete(row.image_id, seen={"status": "awaiting", "sha256": row.sha256})
+
+    def claim(self, claim: Claim, now: int) -> Claim:
+        for _ in range(_RACES):
+            item = self._table.find(_claim_id(claim))
+            standing = None if item is None else _claim_from(claim, item)
+            taken = _taken(claim, standing, now)
+            if taken is None:
+                assert standing is not None
+                return standing
+            if self._table.put(_claim_item(taken), seen=None if item is None else _holding(item)):
+                return taken
+        raise _too_many_races()
+
+    def release(self, claim: Claim) -> None:
+        self._table.update(_claim_id(claim), {"lease-until": 0}, seen={"holder": claim.holder})
+
+
+def _taken(claim: Claim, standing: Claim | None, now: int) -> Claim | None:
+    """The claim as it is taken, None where the standing one goes on standing."""
+    if standing is None or standing.expires_at <= now:
+        return claim
+    if standing.fingerprint == claim.fingerprint and standing.lease_until <= now:
+        return replace(claim, image_id=standing.image_id, expires_at=standing.expires_at)
+    return None
+
+
+def _claim_id(claim: Claim) -> str:
+    return f"claim#{claim.owner}#{hashlib.sha256(claim.key.encode()).hexdigest()}"
+
+
+def _claim_item(claim: Claim) -> dict[str, Any]:
+    return {
+        KEY: _claim_id(claim),
+        "holder": claim.holder,
+        "fingerprint": claim.fingerprint,
+        "claimed-id": claim.image_id,
+        "lease-until": claim.lease_until,
+        "expires-at": claim.expires_at,
+    }
+
+
+def _claim_from(claim: Claim, item: Mapping[str, Any]) -> Claim:
+    return replace(
+        claim,
+        holder=item["holder"],
+        fingerprint=item["fingerprint"],
+        image_id=item["claimed-id"],
+        lease_until=item["lease-until"],
+        expires_at=item["expires-at"],
+    )
+
+
+def _holding(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: item[name] for name in ("holder", "lease-until", "expires-at")}
+
+
+def _too_many_races() -> StoreUnavailable:
+    return StoreUnavailable(f"{_RACES} writers were quicker.", retry_after_s=1)

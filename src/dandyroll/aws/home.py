@@ -1,0 +1,63 @@
+"""The AWS home, wired by hand."""
+
+from functools import cache, partial
+
+from dandyroll.aws.accept import accept
+from dandyroll.aws.catalogue import DynamoCatalogue
+from dandyroll.aws.cloud import Cloud
+from dandyroll.aws.objects import S3ObjectStore, open_store
+from dandyroll.aws.table import Table
+from dandyroll.keys import original_key
+from dandyroll.models import Header
+from dandyroll.policy import DEFAULT
+from dandyroll.ports import Home
+from dandyroll.settings import BadSetting, Settings
+
+_SIGNED_FOR_S = 300
+
+
+def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
+    """The home on the bucket and table that the settings name. Asks nothing of AWS yet.
+
+    Raises `BadSetting` where there is no bucket or table.
+    """
+    for name in ("bucket", "table"):
+        if not getattr(settings, name):
+            raise BadSetting(f"DANDYROLL_{name.upper()}: expected a name; got none.")
+    cloud = cloud or Cloud.from_env()
+    objects = S3ObjectStore(open_store(settings.bucket, cloud))
+    catalogue = DynamoCatalogue(Table(settings.table, cloud))
+    return Home(
+        objects=objects,
+        catalogue=catalogue,
+        probe=partial(_probe, max_pixels=settings.max_pixels),
+        accept=partial(accept, objects, catalogue),
+        elsewhere=partial(_elsewhere, objects, settings.max_answer_bytes),
+        health=lambda: {"home": "aws"},
+        bucket=settings.bucket,
+        s3_url=partial(_s3_url, settings.bucket, cloud.region),
+        policy=DEFAULT,
+        settings=settings,
+    )
+
+
+@cache
+def this_home() -> Home:
+    """The home of this function, opened once a process."""
+    return open_home(Settings.from_env())
+
+
+def _probe(data: bytes, max_pixels: int) -> Header:
+    # Imported here: functions that look at no picture need not load libvips. The function
+    # itself is the process that a hostile file may kill.
+    from dandyroll.imaging.header import read_header
+
+    return read_header(data, max_pixels)
+
+
+def _elsewhere(objects: S3ObjectStore, max_bytes: int, key: str, size_bytes: int) -> str | None:
+    return objects.signed_url(key, _SIGNED_FOR_S) if size_bytes > max_bytes else None
+
+
+def _s3_url(bucket: str, region: str, image_id: str) -> str:
+    return f"https://{bucket}.s3.{region}.amazonaws.com/{original_key(image_id)}"

@@ -1,0 +1,63 @@
+"""What the state machine's functions do: take a job, run one stage of it, hand the job on.
+
+The machine passes `key`, the object that was created, `trace_id`, the event's id, and from the
+second state on `job`. A `NotFound` that leaves here means that the image was deleted meanwhile;
+the machine ends on it without a word.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from dandyroll import pipeline
+from dandyroll.errors import Conflict, NotFound
+from dandyroll.intake import adopt
+from dandyroll.keys import image_id_of
+from dandyroll.models import Job, Row
+from dandyroll.pipeline import Stage
+from dandyroll.ports import Home
+
+log = logging.getLogger("dandyroll.aws")
+
+
+def begin(home: Home, event: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
+    """The first stage: from the object that was created to a job, and through the stage."""
+    row = row_of(home, event["key"], event["trace_id"])
+    return _run(home, pipeline.first_job(row), stage, event["trace_id"])
+
+
+def go_on(home: Home, event: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
+    """A later stage, with the job as the one before left it."""
+    return _run(home, Job.from_json(event["job"]), stage, event["trace_id"])
+
+
+def row_of(home: Home, key: str, trace_id: str) -> Row:
+    """The row of the object; a new one if it was put straight into the store.
+
+    Raises `NotFound` if there is neither row nor object, and what `intake.adopt` raises.
+    """
+    image_id = image_id_of(key)
+    try:
+        return home.catalogue.get(image_id)
+    except NotFound:
+        pass
+    try:
+        row = adopt(home, key, trace_id)
+        log.info("adopted", extra=labels(row, trace_id))
+        return row
+    except Conflict:  # the same event, delivered twice, was quicker
+        return home.catalogue.get(image_id)
+
+
+def _run(home: Home, job: Job, stage: Stage, trace_id: str) -> dict[str, Any]:
+    done = pipeline.run(job, home.objects, home.settings.max_pixels, stages=(stage,))
+    row = pipeline.record(done, home.catalogue, home.objects)
+    if row is None:
+        raise NotFound(f"The image {job.image_id} was deleted.")
+    log.info("%s: %s", pipeline.stage_name(stage), row.status, extra=labels(row, trace_id))
+    return done.to_json()
+
+
+def labels(row: Row, trace_id: str) -> dict[str, str | int]:
+    """What a log line about an image carries: the trace id of its request, if it came by one."""
+    return {"image_id": row.image_id, "trace_id": row.ledger.get("trace_id", trace_id)}
