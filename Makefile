@@ -57,7 +57,7 @@ $(VENV)/.product: $(VENV)/.locked pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.product requirements-dev.lock
+$(VENV)/.dev: $(VENV)/.locked requirements-dev.lock | $(VENV)/.product
 	@echo "installing what tests and checks need"
 	@$(BIN)/python $(PIP_INSTALL) -r requirements-dev.lock
 	@touch $@

@@ -56,7 +56,7 @@ def errors_table() -> str:
         )
         for error in sorted(errors.ALL, key=lambda error: (error.status, error.code))
     ]
-    return table(("code", "status", "worth a retry as it is", "when"), rows)
+    return table(("code", "status", "tried again by the pipeline", "when"), rows)
 
 
 def contract_page(text: str) -> str:

@@ -1,9 +1,13 @@
 """With CI=true a skipped test is a failed one: nothing drops out of a run unsaid."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.aws.emulated_home import EmulatedHome
 
 CI = os.environ.get("CI") == "true"
 
@@ -34,3 +38,12 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     fail_if_skipped(report)
     return report
+
+
+@pytest.fixture(scope="session")
+def emulated_home() -> "Iterator[EmulatedHome]":
+    """The AWS home on the emulator; one for all tests of the group `aws`."""
+    from tests.aws.emulated_home import open_emulated_home
+
+    with open_emulated_home() as home:
+        yield home

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 SCOPES = ("read", "write", "admin")
 
-_SECRET_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # 32 letters: 5 bits each
-_SECRET_LENGTH = 32  # 160 bits
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # 32 letters: 5 bits each
+_LENGTH = 32  # 160 bits
 _KEY = re.compile(r"dr1O([a-z0-9]{1,32})S(r?w?a?)E([0-9]{10})K([a-z2-7]{32})")
 
 
@@ -36,7 +36,7 @@ def mint_api_key(owner: str, scopes: frozenset[str], expires_at: int) -> str:
     if unknown or not scopes:
         raise ValueError(f"Expected scopes out of {', '.join(SCOPES)}; got {sorted(scopes)}.")
     letters = "".join(scope[0] for scope in SCOPES if scope in scopes)
-    secret = "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(_SECRET_LENGTH))
+    secret = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
     value = f"dr1O{owner}S{letters}E{expires_at}K{secret}"
     if parse_api_key(value) is None:
         raise ValueError(f"Expected an owner of 1 to 32 letters a-z and digits; got {owner!r}.")

@@ -125,7 +125,9 @@ def _parser() -> argparse.ArgumentParser:
 
     serve_ = commands.add_parser("serve", help="run the server")
     serve_.add_argument("--data", type=Path, metavar="DIR", help="the data folder (./data)")
-    serve_.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
+    serve_.add_argument(
+        "--host", default="127.0.0.1", help="the address to listen on (%(default)s)"
+    )
     serve_.add_argument("--port", type=int, default=8000, help="the port (%(default)s)")
     serve_.add_argument("--workers", type=int, metavar="N", help="worker processes (one a core)")
     serve_.add_argument("--demo", action="store_true", help="print a new key and commands to try")

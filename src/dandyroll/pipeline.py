@@ -44,7 +44,8 @@ class Retry:
     errors: tuple[type[DandyrollError], ...]
 
     def wait_s(self, tries_so_far: int) -> int:
-        return min(self.max_wait_s, self.first_wait_s * self.factor ** (tries_so_far - 1))
+        wait_s: int = self.first_wait_s * self.factor ** (tries_so_far - 1)
+        return min(self.max_wait_s, wait_s)
 
 
 RETRY = Retry(

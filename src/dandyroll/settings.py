@@ -109,6 +109,11 @@ class Settings:
 
 
 SETTINGS: tuple[Setting, ...] = tuple(
-    Setting(f.name, Path if isinstance(f.default, Path) else type(f.default), f.default, f.metadata["help"])
+    Setting(
+        f.name,
+        Path if isinstance(f.default, Path) else type(f.default),
+        f.default,
+        f.metadata["help"],
+    )
     for f in fields(Settings)
 )

@@ -1,12 +1,11 @@
 """Every test here runs on every home. A home is a fixture; the tests do not know which."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
-from dandyroll.ports import Home
 
+from dandyroll.ports import Home
 from tests.contract.client import Client
 
 

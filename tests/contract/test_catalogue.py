@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+
 from dandyroll.errors import Conflict, NotFound
 from dandyroll.models import Box, Changes, Claim, Rendition, Row, Status
 from dandyroll.ports import Home

@@ -5,6 +5,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from dandyroll.errors import Conflict, NotFound
 from dandyroll.ports import Home
 

@@ -7,13 +7,13 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from PIL import Image
+
 from dandyroll.errors import CorruptImage, NotFound
 from dandyroll.keys import handover_key, original_key, rendition_key
 from dandyroll.models import Changes, Job
 from dandyroll.pipeline import RETRY, STAGES, record, record_failure, run, stage_name
 from dandyroll.ports import Home
-from PIL import Image
-
 from tests import pictures
 from tests.contract.client import Client
 

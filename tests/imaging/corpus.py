@@ -130,7 +130,7 @@ def matrix_profile(colorants: str, gamma: float | None = None) -> bytes:
         table += struct.pack(">4sII", name_, offset + len(body), len(data))
         body += data
     head = struct.pack(
-        ">I4xI4s4s4s12x4s24x3i48x",
+        ">I4xI4s4s4s12x4s28x3i48x",
         128 + len(table) + len(body), 0x04300000, b"mntr", b"RGB ", b"XYZ ", b"acsp",
         round(0.9642 * 65536), 65536, round(0.8249 * 65536),
     )  # fmt: skip

@@ -171,7 +171,7 @@ def test_a_cut_jpeg_with_an_end_put_on_is_corrupt(name: str) -> None:
         pixels_of(data[: len(data) * 2 // 3] + b"\xff\xd9", 160, 160)
 
 
-@pytest.mark.parametrize("name", ["jpeg", "png", "png-rgba", "webp-lossless"])
+@pytest.mark.parametrize("name", ["jpeg-restarts", "png", "png-rgba"])
 def test_pixels_overwritten_with_zeros_are_corrupt(name: str) -> None:
     data = bytearray(corpus()[name])
     middle = len(data) // 2
@@ -221,7 +221,7 @@ def test_only_the_loaders_of_our_formats_are_let_through() -> None:
     program = (
         "import os; os.environ['VIPS_CONCURRENCY'] = '8'\n"
         "import dandyroll.imaging.picture, pyvips\n"
-        "gif = b'GIF89a\\1\\0\\1\\0\\x80\\0\\0\\0\\0\\0\\xff\\xff\\xff,\\0\\0\\0\\0\\1\\0\\1\\0\\0\\2\\2D\\1\\0;'\n"
+        f"gif = {file(photo(4, 4), 'GIF')!r}\n"
         "svg = b\"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>\"\n"
         "for data in (gif, svg):\n"
         "    try: pyvips.Image.new_from_buffer(data, '')\n"
@@ -276,7 +276,7 @@ def cmyk_profile() -> bytes:
         table += struct.pack(">4sII", name, offset + len(body), len(data))
         body += data
     head = struct.pack(
-        ">I4xI4s4s4s12x4s24x3i48x",
+        ">I4xI4s4s4s12x4s28x3i48x",
         128 + len(table) + len(body), 0x04300000, b"prtr", b"CMYK", b"Lab ", b"acsp",
         63190, 65536, 54061,
     )  # fmt: skip

@@ -38,7 +38,7 @@ class ServedHome:
     def __init__(self, data_dir: Path, workers: int = 2) -> None:
         self.data_dir = data_dir
         self._workers = workers
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.settings = Settings(data_dir=data_dir, public_url=self.url)
         self.database = open_database(data_dir)
@@ -131,7 +131,7 @@ def open_served_home(data_dir: Path, workers: int = 2) -> Iterator[ServedHome]:
         served.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

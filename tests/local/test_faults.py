@@ -1,15 +1,14 @@
 """The write path, broken off at each of its named points."""
 
-import os
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import get_args
 
 import pytest
+
 from dandyroll.local.faults import Point, arm
 from dandyroll.settings import BadSetting
-
 from tests import pictures
 from tests.contract.client import Client
 from tests.contract.invariant import assert_invariant
@@ -79,5 +78,4 @@ def test_an_unknown_fault_is_refused(setting: str) -> None:
 
 def _files(served: ServedHome, folder: str) -> list[str]:
     root = served.data_dir / "objects" / folder
-    return sorted(os.listdir(root)) if root.exists() else []
-
+    return sorted(path.name for path in root.iterdir()) if root.exists() else []

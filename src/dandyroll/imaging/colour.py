@@ -23,12 +23,17 @@ def to_srgb(pixels: pyvips.Image) -> pyvips.Image:
 
     An embedded profile is followed unless it is sRGB itself: going through it costs as much
     CPU as half the job. A profile that is broken, or for another kind of picture, is ignored,
-    as browsers do.
+    as browsers do. CMYK without one is taken to be for a common press.
     """
-    if pixels.get_typeof(_PROFILE) and not is_srgb(pixels.get(_PROFILE)):
+    is_cmyk = pixels.interpretation == "cmyk"
+    if is_cmyk or (pixels.get_typeof(_PROFILE) and not is_srgb(pixels.get(_PROFILE))):
         with suppress(*DECODE_ERRORS):
             pixels = pixels.icc_transform(
-                "srgb", embedded=True, intent="relative", black_point_compensation=True
+                "srgb",
+                embedded=True,
+                input_profile="cmyk" if is_cmyk else "srgb",  # where the embedded one is no use
+                intent="relative",
+                black_point_compensation=True,
             )
     if pixels.interpretation != "srgb":
         pixels = pixels.colourspace("srgb")
@@ -50,8 +55,8 @@ def is_srgb(profile: bytes) -> bool:
             and all(_is_near(tags[name], xyz) for name, xyz in _SRGB_COLORANTS.items())
             and all(_is_srgb_curve(tags[name]) for name in (b"rTRC", b"gTRC", b"bTRC"))
         )
-    except (KeyError, IndexError, struct.error, ValueError, OverflowError, ZeroDivisionError):
-        return False
+    except (KeyError, struct.error, TypeError, ValueError, ArithmeticError):
+        return False  # a tag missing, cut short, or of numbers that make no curve
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

@@ -44,7 +44,8 @@ def _open_jpeg(
         orientation = _orientation(LOADERS["JPEG"](data))
         width, height = (height, width) if orientation >= 5 else (width, height)
     excess = max(width / max_width_px, height / max_height_px)
-    shrink = next((by for by in (8, 4, 2) if excess >= by), 1)
+    thickness = min(width, height)  # libvips rounds down, and a thread would vanish
+    shrink = next((by for by in (8, 4, 2) if excess >= by and thickness >= by), 1)
     return LOADERS["JPEG"](data, shrink=shrink, access="sequential", fail_on=fail_on), False
 
 

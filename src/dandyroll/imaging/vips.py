@@ -10,9 +10,10 @@ import logging
 import os
 
 os.environ["VIPS_CONCURRENCY"] = "1"  # read when the library is loaded, hence before the import
-logging.getLogger("pyvips").setLevel(logging.ERROR)  # warnings there are about strangers' files
+os.environ["VIPS_WARNING"] = "0"  # its warnings are about strangers' files: neither to stderr
+logging.getLogger("pyvips").setLevel(logging.ERROR)  # nor, as pyvips passes them on, to the log
 
-import pyvips
+import pyvips  # noqa: E402
 
 LOADERS = ("Jpeg", "Png", "Webp", "Tiff")
 """TIFF is what one stage hands to the next; `header.py` never lets an upload get that far."""

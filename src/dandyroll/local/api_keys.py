@@ -20,9 +20,7 @@ class StoredKey:
     revoked_at: int | None
 
 
-def create_api_key(
-    database: Database, owner: str, scopes: frozenset[str], expires_at: int
-) -> str:
+def create_api_key(database: Database, owner: str, scopes: frozenset[str], expires_at: int) -> str:
     """Mint a key and store its hash; the value, which is not to be had again.
 
     Raises `ValueError` as `mint_api_key` does.
@@ -47,9 +45,7 @@ def list_api_keys(database: Database) -> list[StoredKey]:
 def revoke_api_key(database: Database, name_or_value: str) -> StoredKey:
     """Refuse the key from now on; `NotFound` unless exactly one key is meant."""
     key_hash = hash_api_key(name_or_value)
-    meant = [
-        key for key in list_api_keys(database) if key.name in (name_or_value, key_hash[:12])
-    ]
+    meant = [key for key in list_api_keys(database) if key.name in (name_or_value, key_hash[:12])]
     if len(meant) != 1:
         raise NotFound(f"Expected the name or value of one key; it names {len(meant)}.")
     sql = "UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE hash LIKE ? || '%'"

@@ -55,8 +55,8 @@ class SqliteCatalogue:
                 return _put_claim(connection, claim)
             if standing.fingerprint != claim.fingerprint or standing.lease_until > now:
                 return standing
-            kept = {"image_id": standing.image_id, "expires_at": standing.expires_at}
-            return _put_claim(connection, replace(claim, **kept))
+            resumed = replace(claim, image_id=standing.image_id, expires_at=standing.expires_at)
+            return _put_claim(connection, resumed)
 
         return self._database.write(operation)
 

@@ -28,8 +28,10 @@ A demo key (owner demo, read and write, 30 days):
 
     {key}
 
-Try it:
+Upload the sample picture:
 
     curl -sS {url}/upload -H 'x-api-key: {key}' -H 'Content-Type: image/jpeg' \\
         --data-binary @{picture}
+
+Or open {url} and drop a picture there. Stop it with Ctrl-C.
 """

@@ -1,4 +1,4 @@
-"""What turns jobs into rows: a thread for each worker takes a job, has it run, writes the result."""
+"""What turns jobs into rows: a thread for each worker takes a job, runs it, writes the result."""
 
 import logging
 import threading

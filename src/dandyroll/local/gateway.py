@@ -21,6 +21,7 @@ from dandyroll.api.problem import problem
 from dandyroll.api.routes import ROUTES, Route, answer, no_such_route
 from dandyroll.api.upload import too_large
 from dandyroll.errors import BodyTimeout, DandyrollError, Forbidden
+from dandyroll.local.page import page_routes
 from dandyroll.ports import Home
 
 _BODIES = 16  # uploads read into memory at once; the next ones wait in their sockets
@@ -34,7 +35,7 @@ def create_app(home: Home, is_valid_api_key: Callable[[str], bool]) -> Starlette
     """The whole API as an ASGI application, one Starlette route for each of `ROUTES`."""
     gateway = Gateway(home, is_valid_api_key)
     app = Starlette(
-        routes=[gateway.route(route) for route in ROUTES],
+        routes=[*(gateway.route(route) for route in ROUTES), *page_routes()],
         exception_handlers={HTTPException: gateway.unknown},
     )
     app.router.redirect_slashes = False

@@ -56,9 +56,7 @@ def open_home(settings: Settings) -> LocalHome:
         workers = settings.workers or os.cpu_count() or 1
         probes = Probes(options, _PROBES)
         resources.callback(probes.close)
-        dispatcher = Dispatcher(
-            queue, catalogue, objects, options, workers, settings.job_timeout_s
-        )
+        dispatcher = Dispatcher(queue, catalogue, objects, options, workers, settings.job_timeout_s)
         resources.callback(dispatcher.close)
 
         def s3_url(image_id: str) -> str:

@@ -1,6 +1,5 @@
 """Run the local home as a server until it is told to stop."""
 
-
 import uvicorn
 
 from dandyroll.local.api_keys import is_valid_api_key

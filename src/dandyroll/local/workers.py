@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from dandyroll import errors
-from dandyroll.errors import Busy, CorruptImage, DandyrollError, Internal, StageTimeout, WorkerCrashed
+from dandyroll.errors import (
+    Busy,
+    CorruptImage,
+    DandyrollError,
+    Internal,
+    StageTimeout,
+    WorkerCrashed,
+)
 from dandyroll.models import Header, Job
 
 _PROBE_TIMEOUT_S = 10

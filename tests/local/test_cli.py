@@ -1,0 +1,129 @@
+"""The `dandyroll` command, run as a person runs it."""
+
+import io
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from dandyroll.api_keys import parse_api_key
+from PIL import Image
+
+from tests import pictures
+from tests.contract.client import Client
+from tests.local.served_home import ServedHome, open_served_home
+
+pytestmark = pytest.mark.xdist_group("local")
+
+
+def dandyroll(*arguments: str | Path, **more: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "dandyroll.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=more or None)
+
+
+def test_a_key_made_beside_a_running_server_works_at_once(tmp_path: Path) -> None:
+    with open_served_home(tmp_path, workers=1) as served:
+        made = dandyroll("keys", "create", "--name", "shop", "--expires", "30d", "--data", tmp_path)
+        key = made.stdout.strip()
+        assert made.stdout == key + "\n"
+        facts = parse_api_key(key)
+        assert facts is not None
+        assert (facts.owner, facts.scopes) == ("shop", {"read", "write"})
+        assert abs(facts.expires_at - time.time() - 30 * 86_400) < 60
+        client = Client(served, "shop", key)
+        client.upload(pictures.png(), "image/png")
+        listed = dandyroll("keys", "list", "--data", tmp_path).stdout
+        assert key not in listed
+        name = re.match(r"(\w{12})  shop  read,write  \S+  valid\n", listed)
+        assert name, listed
+        assert dandyroll("keys", "revoke", name[1], "--data", tmp_path).returncode == 0
+        assert client.send("POST", "/upload", pictures.png()).problem == (403, "forbidden")
+        assert "revoked" in dandyroll("keys", "list", "--data", tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("keys", "create", "--name", "My Shop", "--expires", "30d"), "owner"),
+        (("keys", "create", "--name", "shop", "--expires", "soon"), "30d"),
+        (("keys", "create", "--name", "shop", "--expires", "1d", "--scope", "all"), "scopes"),
+        (("keys", "revoke", "nothing"), "one key"),
+        (("serve", "--workers", "-1"), "DANDYROLL_WORKERS"),
+    ],
+)
+def test_what_is_asked_wrongly_is_refused(
+    tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    done = dandyroll(*arguments, "--data", tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_unknown_setting_refuses_to_start(tmp_path: Path) -> None:
+    done = dandyroll("serve", "--data", tmp_path, DANDYROLL_WORKER="2")
+    assert done.returncode == 2
+    assert "DANDYROLL_WORKER: no such setting" in done.stderr
+
+
+def test_a_second_server_on_one_folder_refuses_to_start(tmp_path: Path) -> None:
+    with open_served_home(tmp_path, workers=1):
+        done = dandyroll("serve", "--data", tmp_path, "--port", "0")
+    assert done.returncode == 2
+    assert "another server" in done.stderr
+
+
+def test_process_makes_a_folder_of_pictures(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    (source / "sub").mkdir(parents=True)
+    (source / "a.jpg").write_bytes(pictures.jpeg(2000, 1000))
+    (source / "sub" / "b.png").write_bytes(pictures.png())
+    (source / "notes.txt").write_text("no picture")
+    done = dandyroll("process", source, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "2 processed, 0 failed" in done.stderr
+    assert Image.open(out / "a.jpg").size == (1280, 640)
+    assert Image.open(out / "sub" / "b.png").mode == "RGBA"
+    assert sorted(p.name for p in out.rglob("*") if p.is_file()) == ["a.jpg", "b.png"]
+
+
+def test_process_names_what_failed_and_does_the_rest(tmp_path: Path) -> None:
+    good, bad, cut = tmp_path / "good.jpg", tmp_path / "bad.jpg", tmp_path / "cut.png"
+    good.write_bytes(pictures.jpeg())
+    bad.write_bytes(b"no picture")
+    cut.write_bytes(pictures.broken_png())
+    paths = [good, bad, cut, tmp_path / "missing.jpg", good]
+    done = dandyroll("process", *paths, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert f"{bad}: unsupported_format:" in done.stderr
+    assert f"{cut}: corrupt_image:" in done.stderr
+    assert f"{tmp_path / 'missing.jpg'}: no such file" in done.stderr
+    assert "has the same name" in done.stderr
+    assert "1 processed, 4 failed" in done.stderr
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["good.jpg"]
+
+
+def test_process_never_overwrites_its_source(tmp_path: Path) -> None:
+    source = tmp_path / "a.jpg"
+    source.write_bytes(pictures.jpeg())
+    done = dandyroll("process", source, "--out", tmp_path)
+    assert done.returncode == 1
+    assert source.read_bytes() == pictures.jpeg()
+
+
+def test_the_server_ends_cleanly_when_told(tmp_path: Path) -> None:
+    served = ServedHome(tmp_path, workers=1)
+    served.start()
+    client = Client.new(served)
+    ids = [client.upload(pictures.jpeg(3000, 2000, seed)) for seed in range(6)]
+    assert served.server is not None
+    served.server.terminate()
+    assert served.server.wait(timeout=20) == 0
+    served.start()  # what was not done is done now, and no try was counted
+    for image_id in ids:
+        answer = client.processed(image_id)
+        assert Image.open(io.BytesIO(answer.body)).size == (1280, 853)
+    served.close()
