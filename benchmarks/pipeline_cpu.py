@@ -16,22 +16,20 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from reference import make_reference
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from reference import make_reference  # noqa: E402
-
-from dandyroll.imaging.decode import decode  # noqa: E402
-from dandyroll.imaging.encode import encode  # noqa: E402
-from dandyroll.imaging.header import read_header  # noqa: E402
-from dandyroll.policy import DEFAULT  # noqa: E402
-from dandyroll.stages.add_watermark import add_watermark  # noqa: E402
-from dandyroll.stages.update_size import update_size  # noqa: E402
+from dandyroll.imaging.decode import decode
+from dandyroll.imaging.encode import encode
+from dandyroll.imaging.header import read_header
+from dandyroll.policy import DEFAULT
+from dandyroll.stages.add_watermark import add_watermark
+from dandyroll.stages.update_size import update_size
 
 PICTURES = Path(__file__).parents[1] / "build" / "benchmark-pictures"
 
 SIZES = {
-    "0.3 MP": (640, 480), "0.8 MP": (1024, 768), "2 MP": (1600, 1200), "2 MP, upright": (1200, 1600),
+    "0.3 MP": (640, 480), "0.8 MP": (1024, 768),
+    "2 MP": (1600, 1200), "2 MP, upright": (1200, 1600),
     "4 MP": (2304, 1728), "6 MP": (3000, 2000), "8 MP": (3264, 2448), "12 MP": (4000, 3000),
     "12 MP, upright": (3000, 4000), "24 MP": (6000, 4000),
 }  # fmt: skip
@@ -92,7 +90,7 @@ def pictures() -> list[Path]:
 
 
 def generate() -> Iterator[tuple[str, bytes]]:
-    """About forty pictures: phones' and cameras' JPEGs for the most part, as people upload."""
+    """Some fifty pictures: phones' and cameras' JPEGs for the most part, as people upload."""
     for number, (label, size) in enumerate(SIZES.items()):
         picture = photo(*size, seed=number)
         for quality in (75, 92):

@@ -44,7 +44,7 @@ def test_the_readme_works_as_pasted(tmp_path: Path) -> None:
     finally:
         if server is not None:
             server.terminate()
-            server.wait(timeout=20)
+            server.communicate(timeout=20)
     assert (tmp_path / "picture.jpg").read_bytes()[:2] == b"\xff\xd8"
     assert (tmp_path / "processed" / "sample.jpg").exists()
 

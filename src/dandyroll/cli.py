@@ -18,7 +18,7 @@ from dandyroll.local.api_keys import create_api_key, list_api_keys, revoke_api_k
 from dandyroll.local.demo import demo_text
 from dandyroll.local.home import open_database, open_home
 from dandyroll.local.process import plan, process
-from dandyroll.local.serve import serve
+from dandyroll.local.serve import listen, serve
 from dandyroll.models import isoformat
 from dandyroll.settings import BadSetting, Settings
 
@@ -37,15 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    url = f"http://{options.host}:{options.port}"
     settings = Settings.from_env(data_dir=options.data, workers=options.workers)
-    settings = replace(settings, public_url=settings.public_url or url)
-    with open_home(settings) as local:
-        if options.demo:
-            print(demo_text(local.database, settings.data_dir, url), flush=True)
-        else:
-            print(f"Dandyroll is at {url}", flush=True)
-        serve(local, options.host, options.port)
+    with listen(options.host, options.port) as listening:
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        url = f"http://{host}:{listening.getsockname()[1]}"
+        settings = replace(settings, public_url=settings.public_url or url)
+        with open_home(settings) as local:
+            if options.demo:
+                print(demo_text(local.database, settings.data_dir, url), flush=True)
+            else:
+                print(f"Dandyroll is at {url}", flush=True)
+            serve(local, listening)
     return 0
 
 

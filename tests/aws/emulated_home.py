@@ -16,11 +16,17 @@ from tests.aws.emulator import STAGE, Emulator, deploy, running_emulator
 
 DIFFERENCES: Mapping[str, str] = {
     "aws-no-accept": (
-        "Without an Accept header the emulator answers bytes as base64 text; AWS takes its "
-        "absence for */*. So a request of ours without one carries Accept: */*, as curl's do."
+        "Without Accept the emulator does not match */* in BinaryMediaTypes and answers an "
+        "image as base64 text. So a request of ours without one carries */*, as curl's do."
+    ),
+    "aws-no-content-type": (
+        "Without Content-Type it mangles the body for the same reason. So a body of ours "
+        "without one carries curl's."
     ),
 }
 """What this home cannot show of the contract, by name, each with its reason."""
+
+_DEFAULTS = {"accept": "*/*", "content-type": "application/x-www-form-urlencoded"}
 
 LIMITS = {"max_direct_bytes": 4_500_000, "max_answer_bytes": 4_500_000}
 """As the template sets them; `test_template.py` compares."""
@@ -51,7 +57,7 @@ class EmulatedHome:
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Answer:
         """One request exactly as given: nothing in the path is tidied up."""
-        sent = {"accept": "*/*", **{name.lower(): v for name, v in (headers or {}).items()}}
+        sent = {**_DEFAULTS, **{name.lower(): v for name, v in (headers or {}).items()}}
         connection = http.client.HTTPConnection("127.0.0.1", self.emulator.port, timeout=60)
         try:
             url = f"/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}{path}"

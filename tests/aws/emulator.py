@@ -38,7 +38,7 @@ PARAMETERS = {
     "Runtime": "provided.al2023",
     "Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64",
     # One worker process a concurrent call: without a cap a burst starts dozens.
-    "ApiConcurrency": "4",
+    "ApiConcurrency": "8",
     "StageConcurrency": "3",
 }
 

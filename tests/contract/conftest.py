@@ -6,6 +6,7 @@ from typing import Protocol
 import pytest
 
 from dandyroll.ports import Home
+from tests.contract.broken import break_adapter
 from tests.contract.client import Client
 
 
@@ -28,6 +29,15 @@ HOMES = [
     pytest.param("local", marks=pytest.mark.xdist_group("local")),
     pytest.param("aws", marks=pytest.mark.xdist_group("aws")),
 ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--broken", metavar="NAME", help="break an adapter: the suite must notice")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if name := config.getoption("--broken"):
+        break_adapter(name)
 
 
 @pytest.fixture(scope="session", params=HOMES)

@@ -86,7 +86,7 @@ def test_a_reader_sees_the_old_object_or_the_new(home: Home, prefix: str) -> Non
     done = threading.Event()
 
     def write() -> None:
-        for number in range(20):
+        for number in range(60):
             home.objects.put(prefix + "a", contents[number % 2], BYTES)
         done.set()
 

@@ -2,15 +2,16 @@
 
 import io
 import re
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from dandyroll.api_keys import parse_api_key
 from PIL import Image
 
+from dandyroll.api_keys import parse_api_key
 from tests import pictures
 from tests.contract.client import Client
 from tests.local.served_home import ServedHome, open_served_home
@@ -76,6 +77,15 @@ def test_a_second_server_on_one_folder_refuses_to_start(tmp_path: Path) -> None:
     assert "another server" in done.stderr
 
 
+def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = dandyroll("serve", "--data", tmp_path / "data", "--port", port)
+    assert done.returncode == 2
+    assert f"--port {port}: cannot listen there" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_process_makes_a_folder_of_pictures(tmp_path: Path) -> None:
     source, out = tmp_path / "in", tmp_path / "out"
     (source / "sub").mkdir(parents=True)
@@ -85,8 +95,8 @@ def test_process_makes_a_folder_of_pictures(tmp_path: Path) -> None:
     done = dandyroll("process", source, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "2 processed, 0 failed" in done.stderr
-    assert Image.open(out / "a.jpg").size == (1280, 640)
-    assert Image.open(out / "sub" / "b.png").mode == "RGBA"
+    with Image.open(out / "a.jpg") as a, Image.open(out / "sub" / "b.png") as b:
+        assert (a.size, b.mode) == ((1280, 640), "RGBA")
     assert sorted(p.name for p in out.rglob("*") if p.is_file()) == ["a.jpg", "b.png"]
 
 

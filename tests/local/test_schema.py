@@ -1,9 +1,10 @@
-"""A database of every earlier version opens, with what is in it; one of a later version does not."""
+"""A database of every earlier version opens whole; one of a later version is refused."""
 
 from pathlib import Path
 
 import apsw
 import pytest
+
 from dandyroll.local.api_keys import is_valid_api_key, list_api_keys
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.database import Database

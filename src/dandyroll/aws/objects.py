@@ -103,9 +103,9 @@ class S3ObjectStore:
 def _our_errors(key: str) -> Iterator[None]:
     try:
         yield
-    except NoSuchObject as error:
+    except (NoSuchObject, FileNotFoundError) as error:  # which of them depends on the call
         raise NotFound(f"There is no object {key}.") from error
     except (AlreadyExistsError, PreconditionError) as error:
         raise Conflict(f"There is an object {key} already.") from error
-    except BaseError as error:
+    except (BaseError, OSError) as error:
         raise StoreUnavailable("The object store did not answer.", retry_after_s=1) from error

@@ -1,24 +1,47 @@
 """Run the local home as a server until it is told to stop."""
 
+import signal
+import socket
+
 import uvicorn
 
 from dandyroll.local.api_keys import is_valid_api_key
 from dandyroll.local.gateway import create_app
 from dandyroll.local.home import LocalHome
+from dandyroll.settings import BadSetting
 
 _STOP_S = 10  # how long open requests may take to end
 
 
-def serve(local: LocalHome, host: str, port: int) -> None:
-    """Listen until SIGINT or SIGTERM; the home is still open afterwards."""
+def listen(host: str, port: int) -> socket.socket:
+    """The server's socket, so that a taken port is known before anything is started.
+
+    Port 0 takes any free one. Raises `BadSetting`.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise BadSetting(
+            f"--host {host} --port {port}: cannot listen there ({error.strerror}); "
+            "is another server running? Choose another --port."
+        ) from None
+
+
+def serve(local: LocalHome, listening: socket.socket) -> None:
+    """Answer requests until SIGINT or SIGTERM; the home is still open afterwards."""
     app = create_app(local.home, lambda value: is_valid_api_key(local.database, value))
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         http="httptools",
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_STOP_S,
     )
+    # Uvicorn raises the signal anew when it has stopped; the home must still be closed then.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    except KeyboardInterrupt:
+        return
