@@ -1,6 +1,7 @@
 """Keys carry their facts in clear, and only whole ones are read."""
 
 import pytest
+
 from dandyroll.api_keys import SCOPES, ApiKey, hash_api_key, mint_api_key, parse_api_key
 
 

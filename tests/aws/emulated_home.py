@@ -28,8 +28,8 @@ DIFFERENCES: Mapping[str, str] = {
 
 _DEFAULTS = {"accept": "*/*", "content-type": "application/x-www-form-urlencoded"}
 
-LIMITS = {"max_direct_bytes": 4_500_000, "max_answer_bytes": 4_500_000}
-"""As the template sets them; `test_template.py` compares."""
+LIMIT_BYTES = 4_500_000
+"""Of an upload and of an answer, as the template sets it; `test_template.py` compares."""
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -47,7 +47,10 @@ class EmulatedHome:
         self.emulator = emulator
         self.outputs = deploy(emulator)
         self.settings = Settings(
-            bucket=self.outputs["BucketName"], table=self.outputs["TableName"], **LIMITS
+            max_direct_bytes=LIMIT_BYTES,
+            max_answer_bytes=LIMIT_BYTES,
+            bucket=self.outputs["BucketName"],
+            table=self.outputs["TableName"],
         )
         self.home = open_home(self.settings, emulator.cloud)
         self._api = emulator.client("apigateway")

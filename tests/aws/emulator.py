@@ -5,6 +5,7 @@ gaps are closed here, with the values that the template itself states: it takes 
 responses and reserved concurrency through its API, but not from CloudFormation.
 """
 
+import http.client
 import json
 import os
 import platform
@@ -14,9 +15,8 @@ import socket
 import subprocess
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -208,15 +208,18 @@ def _wait_for(look: Any, expected: str) -> None:
 
 
 def _wait_until_healthy(emulator: Emulator) -> None:
-    url = f"{emulator.cloud.endpoint_url}/_ministack/health"
     deadline_s = time.monotonic() + _START_S
     while time.monotonic() < deadline_s:
         assert emulator.process.poll() is None, emulator.log.read_text("utf-8")
+        connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=2)
         try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
+            connection.request("GET", "/_ministack/health")
+            connection.getresponse()
+            return
         except OSError:
             time.sleep(0.05)
+        finally:
+            connection.close()
     raise TimeoutError(f"Expected the emulator to answer in {_START_S} s; it did not.")
 
 
@@ -228,10 +231,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _free_port() -> int:

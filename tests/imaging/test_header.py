@@ -21,7 +21,16 @@ from dandyroll.imaging.decode import decode
 from dandyroll.imaging.header import read_header
 from dandyroll.imaging.resize import fit
 from dandyroll.models import Header
-from tests.imaging.corpus import animations, claiming_png, corpus, exif, file, open_file, photo
+from tests.imaging.corpus import (
+    animations,
+    chunk,
+    claiming_png,
+    corpus,
+    exif,
+    file,
+    open_file,
+    photo,
+)
 
 BUDGET = 50_000_000
 NAMES = sorted(corpus())
@@ -201,7 +210,10 @@ def test_decoders_write_and_log_nothing(
     data = corpus()["jpeg"]
     unknown_unit = data[:13] + b"\x77" + data[14:]
     noise = data[:20] + b"\x55" * 9 + data[20:]
-    for odd in (unknown_unit, noise, corpus()["jpeg-bad-profile"]):
+    png = corpus()["png"]  # a broken profile, its name not UTF-8
+    profile = chunk(b"iCCP", b"\xba\xba\0\0junk")
+    quoting = png[:33] + profile + png[33:]
+    for odd in (unknown_unit, noise, corpus()["jpeg-bad-profile"], quoting):
         fit(decode(odd, read_header(odd, BUDGET), 100, 100)[0].pixels, 100, 100)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records

@@ -15,6 +15,7 @@ from dandyroll.errors import Conflict, NotFound, StoreUnavailable
 from dandyroll.models import Changes, Claim, Row, Status
 
 _RACES = 20  # lost in a row before we think that something else is wrong
+_HOLDING = ("holder", "lease-until", "expires-at")  # what no two claims have in common
 
 
 class DynamoCatalogue:
@@ -62,25 +63,25 @@ class DynamoCatalogue:
         for _ in range(_RACES):
             item = self._table.find(_claim_id(claim))
             standing = None if item is None else _claim_from(claim, item)
-            taken = _taken(claim, standing, now)
-            if taken is None:
-                assert standing is not None
-                return standing
-            if self._table.put(_claim_item(taken), seen=None if item is None else _holding(item)):
-                return taken
+            holds = _holds(claim, standing, now)
+            if holds is standing:
+                return holds
+            seen = None if item is None else {name: item[name] for name in _HOLDING}
+            if self._table.put(_claim_item(holds), seen):
+                return holds
         raise _too_many_races()
 
     def release(self, claim: Claim) -> None:
         self._table.update(_claim_id(claim), {"lease-until": 0}, seen={"holder": claim.holder})
 
 
-def _taken(claim: Claim, standing: Claim | None, now: int) -> Claim | None:
-    """The claim as it is taken, None where the standing one goes on standing."""
+def _holds(claim: Claim, standing: Claim | None, now: int) -> Claim:
+    """The claim that holds the key from now on: the standing one itself where it goes on."""
     if standing is None or standing.expires_at <= now:
         return claim
     if standing.fingerprint == claim.fingerprint and standing.lease_until <= now:
         return replace(claim, image_id=standing.image_id, expires_at=standing.expires_at)
-    return None
+    return standing
 
 
 def _claim_id(claim: Claim) -> str:
@@ -107,10 +108,6 @@ def _claim_from(claim: Claim, item: Mapping[str, Any]) -> Claim:
         lease_until=item["lease-until"],
         expires_at=item["expires-at"],
     )
-
-
-def _holding(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: item[name] for name in ("holder", "lease-until", "expires-at")}
 
 
 def _too_many_races() -> StoreUnavailable:
