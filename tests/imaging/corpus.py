@@ -104,6 +104,23 @@ def interlaced_png(picture: Image.Image) -> bytes:
     return png(picture.width, picture.height, 8, 2, rows, interlace=1)
 
 
+def opaque_alpha_webp(picture: Image.Image, *, lossless: bool) -> bytes:
+    """A WebP with an alpha channel that is full everywhere. libwebp itself would leave it out."""
+    plain = file(picture.convert("RGB"), "WEBP", lossless=lossless, quality=80)
+    if lossless:
+        data = bytearray(plain)
+        data[24] |= 0x10  # the header's word that alpha is used
+        return bytes(data)
+    size = (picture.width - 1).to_bytes(3, "little") + (picture.height - 1).to_bytes(3, "little")
+    alpha = b"\0" + b"\xff" * (picture.width * picture.height)  # uncompressed
+    body = b"WEBP" + riff(b"VP8X", b"\x10\0\0\0" + size) + riff(b"ALPH", alpha) + plain[12:]
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def riff(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
 def matrix_profile(colorants: str, gamma: float | None = None) -> bytes:
     """A minimal ICC profile of an RGB space: the sRGB curve, or a pure gamma."""
 
@@ -220,6 +237,8 @@ def corpus() -> dict[str, bytes]:
         "webp-alpha": file(rgba, "WEBP", quality=85),
         "webp-lossless": file(small, "WEBP", lossless=True),
         "webp-lossless-alpha": file(rgba, "WEBP", lossless=True),
+        "webp-opaque-alpha": opaque_alpha_webp(photo(300, 200), lossless=False),
+        "webp-lossless-opaque-alpha": opaque_alpha_webp(small, lossless=True),
         "webp-metadata": file(
             cornered(200, 150), "WEBP", lossless=True,
             exif=exif(8, gps=True), icc_profile=matrix_profile("p3"), xmp=xmp,

@@ -7,7 +7,7 @@ from PIL import Image
 from dandyroll.imaging.decode import decode
 from dandyroll.imaging.describe import Description
 from dandyroll.imaging.header import read_header
-from tests.imaging.corpus import corpus, file, open_file, photo, png16
+from tests.imaging.corpus import corpus, file, opaque_alpha_webp, open_file, photo, png16
 
 
 def described(data: bytes, box: int = 320) -> Description:
@@ -36,10 +36,17 @@ def test_one_clear_pixel_in_a_large_picture_is_found(image_format: str) -> None:
     assert described(file(marked, image_format, **options), 1280).has_transparency
 
 
-def test_opaque_alpha_is_found_in_a_large_webp() -> None:
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("box", [7, 100, 320, 333, 480, 599, 640])
+def test_full_alpha_stays_full_while_a_webp_is_scaled(lossless: bool, box: int) -> None:
+    data = opaque_alpha_webp(photo(601, 401), lossless=lossless)
+    assert described(data, box) == Description("RGBA", False)
+
+
+def test_a_clear_pixel_that_scaling_loses_is_found() -> None:
     picture = photo(1500, 1000).convert("RGBA")
-    picture.putpixel((3, 3), (0, 0, 0, 0))
-    assert described(file(picture, "WEBP", quality=50), 320).has_transparency
+    picture.putpixel((3, 3), (0, 0, 0, 200))
+    assert described(file(picture, "WEBP", quality=50), 16).has_transparency
 
 
 def test_a_16_bit_colour_key_counts_exactly() -> None:

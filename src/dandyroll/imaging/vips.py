@@ -11,7 +11,7 @@ import os
 os.environ["VIPS_CONCURRENCY"] = "1"  # read when the library is loaded, hence before the import
 os.environ["VIPS_WARNING"] = "0"  # libvips warns about strangers' files, not about us
 
-import pyvips  # noqa: E402
+import pyvips
 
 DECODE_ERRORS = (pyvips.Error, UnicodeDecodeError)
 """What a hostile file can make pyvips raise; the second where a message quotes its bytes."""
