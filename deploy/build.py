@@ -106,7 +106,7 @@ def _platform(python: str, arch: str) -> list[str]:
 
 
 def _pip(*arguments: str) -> None:
-    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    command = [sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *arguments]
     subprocess.run(command, check=True)
 
 

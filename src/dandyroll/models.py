@@ -182,6 +182,17 @@ class Claim:
     lease_until: int
     expires_at: int
 
+    def against(self, standing: "Claim | None", now: int) -> "Claim":
+        """The claim that holds the key from now on: `standing` itself where it goes on.
+
+        The one statement of the rule that both catalogues keep.
+        """
+        if standing is None or standing.expires_at <= now:
+            return self
+        if standing.fingerprint != self.fingerprint or standing.lease_until > now:
+            return standing
+        return replace(self, image_id=standing.image_id, expires_at=standing.expires_at)
+
 
 def isoformat(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds: `2025-09-29T22:29:31.045Z`."""

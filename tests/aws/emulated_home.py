@@ -53,6 +53,7 @@ class EmulatedHome:
             table=self.outputs["TableName"],
         )
         self.home = open_home(self.settings, emulator.cloud)
+        self.key_ids: dict[str, str] = {}  # the gateway's ids of the keys created here
         self._api = emulator.client("apigateway")
         self._machine = emulator.client("stepfunctions")
 
@@ -78,12 +79,11 @@ class EmulatedHome:
         self._api.create_usage_plan_key(
             usagePlanId=self.outputs["UsagePlanId"], keyId=made["id"], keyType="API_KEY"
         )
+        self.key_ids[value] = made["id"]
         return value
 
     def revoke_key(self, value: str) -> None:
-        for key in self._api.get_api_keys(includeValues=True, limit=500)["items"]:
-            if key["value"] == value:
-                self._api.delete_api_key(apiKey=key["id"])
+        self._api.delete_api_key(apiKey=self.key_ids.pop(value))
 
     def put_original(self, key: str, data: bytes, content_type: str = "image/jpeg") -> None:
         """Put an object straight into the bucket, past the API."""

@@ -1,8 +1,9 @@
 """An AWS of our own for the tests: ministack in a process, and the stack deployed on it.
 
-What the emulator drops, and how we know: `docs/decisions/` and `test_template.py`. Two of its
-gaps are closed here, with the values that the template itself states: it takes gateway
-responses and reserved concurrency through its API, but not from CloudFormation.
+IAM counts on it: the functions have the rights of their roles and no more. What it drops,
+`test_template.py` asserts. Two of its gaps are closed here, with the values that the template
+itself states: it takes gateway responses and reserved concurrency through its API, but not from
+CloudFormation.
 """
 
 import http.client
@@ -69,6 +70,7 @@ class Emulator:
 @contextmanager
 def running_emulator() -> Iterator[Emulator]:
     """Start an emulator on a free port of 127.0.0.1; stop it, and what it started, at the end."""
+    assert EMULATOR_PYTHON.exists(), "There is no .venv-emulator: make emulator"
     port = _free_port()
     scratch = Path(tempfile.mkdtemp(prefix="dandyroll-emulator-"))
     endpoint = f"http://127.0.0.1:{port}"
@@ -79,10 +81,11 @@ def running_emulator() -> Iterator[Emulator]:
         "TMPDIR": str(scratch),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
+        "AUTH": "true",  # the functions' roles count
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
-        "SFN_WAIT_SCALE": "0.2",
+        "SFN_WAIT_SCALE": "0.1",
         "MINISTACK_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": endpoint,
@@ -137,6 +140,7 @@ def deploy(emulator: Emulator) -> dict[str, str]:
     outputs = {o["OutputKey"]: o["OutputValue"] for o in _stack(cloudformation)["Outputs"]}
     body = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
     template = body if isinstance(body, dict) else json.loads(body)
+    s3.delete_bucket_policy(Bucket=outputs["BucketName"])  # TLS only: there is none here
     _put_gateway_responses(emulator, outputs["ApiId"], template["Resources"])
     _put_concurrency(emulator, template["Resources"])
     return outputs

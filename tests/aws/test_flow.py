@@ -17,7 +17,7 @@ from dandyroll.keys import original_key, rendition_key
 from dandyroll.models import SETTLED, Row
 from deploy.build import BUILD, MAX_ZIP_BYTES
 from tests import pictures
-from tests.aws.emulator import STACK
+from tests.aws.emulator import STACK, STAGE
 from tests.contract.client import Client
 
 if TYPE_CHECKING:
@@ -137,6 +137,25 @@ def test_too_large_an_answer_is_fetched_from_the_store(aws: "EmulatedHome") -> N
     connection.request("GET", f"{url.path}?{url.query}")
     assert connection.getresponse().read() == data
     connection.close()
+
+
+def test_over_the_plans_rate_the_gateway_answers_as_we_would(
+    aws: "EmulatedHome", client: Client
+) -> None:
+    api = aws.emulator.client("apigateway")
+    plan = api.create_usage_plan(
+        name="slow",
+        throttle={"rateLimit": 0.1, "burstLimit": 1},
+        apiStages=[{"apiId": aws.outputs["ApiId"], "stage": STAGE}],
+    )
+    key_id = aws.key_ids[client.key]
+    api.create_usage_plan_key(usagePlanId=plan["id"], keyId=key_id, keyType="API_KEY")
+    answers = [client.send("GET", "/get-image-metadata/nothing") for _ in range(2)]
+    assert [answer.problem for answer in answers] == [
+        (404, "not_found"),
+        (429, "too_many_requests"),
+    ]
+    assert answers[1].headers["retry-after"] == "1"
 
 
 def test_the_log_names_the_image_and_the_trace(aws: "EmulatedHome", client: Client) -> None:

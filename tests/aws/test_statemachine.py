@@ -82,7 +82,7 @@ def test_what_fails_for_good_is_recorded_and_fails_the_execution() -> None:
         assert (failed["ErrorEquals"], failed["Next"]) == (["States.ALL"], "record-failure")
     assert states["image-gone"]["Type"] == "Succeed"
     assert states["record-failure"]["Next"] == "image-failed"
-    assert states["record-failure"]["Retry"][0]["ErrorEquals"] == ["States.ALL"]
+    assert states["record-failure"]["Retry"][-1]["ErrorEquals"] == ["States.ALL"]
     assert states["image-failed"]["Type"] == "Fail"
 
 

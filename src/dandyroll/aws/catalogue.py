@@ -63,7 +63,7 @@ class DynamoCatalogue:
         for _ in range(_RACES):
             item = self._table.find(_claim_id(claim))
             standing = None if item is None else _claim_from(claim, item)
-            holds = _holds(claim, standing, now)
+            holds = claim.against(standing, now)
             if holds is standing:
                 return holds
             seen = None if item is None else {name: item[name] for name in _HOLDING}
@@ -73,15 +73,6 @@ class DynamoCatalogue:
 
     def release(self, claim: Claim) -> None:
         self._table.update(_claim_id(claim), {"lease-until": 0}, seen={"holder": claim.holder})
-
-
-def _holds(claim: Claim, standing: Claim | None, now: int) -> Claim:
-    """The claim that holds the key from now on: the standing one itself where it goes on."""
-    if standing is None or standing.expires_at <= now:
-        return claim
-    if standing.fingerprint == claim.fingerprint and standing.lease_until <= now:
-        return replace(claim, image_id=standing.image_id, expires_at=standing.expires_at)
-    return standing
 
 
 def _claim_id(claim: Claim) -> str:

@@ -1,7 +1,9 @@
 """API Gateway's proxy events (REST, payload 1.0) as our requests, and our responses as its."""
 
 import base64
+import logging
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -10,13 +12,31 @@ from dandyroll.api.http import Request, Response
 from dandyroll.api.routes import Handler, answer
 from dandyroll.aws.home import this_home
 
+log = logging.getLogger("dandyroll.aws")
+
 _TRACE = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})(?:;|$)")
 _TEXT = ("application/json", "application/problem+json")
 
 
 def serve(handler: Handler, event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event answered by one of the routes' handlers."""
-    return to_result(answer(handler, this_home(), to_request(event)))
+    """The event answered by one of the routes' handlers; one line about it in the log."""
+    start_s = time.perf_counter()
+    request = to_request(event)
+    response = answer(handler, this_home(), request)
+    about = {
+        "trace_id": request.trace_id,
+        "image_id": _image_id(request, response),
+        "status": response.status,
+        "ms": round((time.perf_counter() - start_s) * 1000),
+    }
+    log.info("%s %s: %d", request.method, event["resource"], response.status, extra=about)
+    return to_result(response)
+
+
+def _image_id(request: Request, response: Response) -> str:
+    """The image asked for, or the new one; of what a stranger asks for only the beginning."""
+    new = response.headers.get("Location", "").rpartition("/")[2] if response.status == 201 else ""
+    return new or request.params.get("file-name", "")[:128]
 
 
 def to_request(event: Mapping[str, Any]) -> Request:

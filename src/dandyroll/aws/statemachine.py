@@ -24,8 +24,9 @@ _RECORD_TIMEOUT_S = 60
 _EVENT = "$states.context.Execution.Input"
 _TOLD = {"key": f"{{% {_EVENT}.detail.object.key %}}", "trace_id": f"{{% {_EVENT}.id %}}"}
 
-# The platform's own trouble says nothing about the image, and passes: be patient. A throttled
-# function is Lambda.TooManyRequestsException on AWS and Lambda.Unknown on the emulator.
+# The platform's own trouble says nothing about the image, and passes: be patient, half an hour
+# on average, since what is behind it may be a queue of other images. A throttled function is
+# Lambda.TooManyRequestsException on AWS, and on the emulator Lambda.Unknown.
 _PLATFORM_RETRY = {
     "ErrorEquals": [
         "Lambda.TooManyRequestsException",
@@ -35,7 +36,7 @@ _PLATFORM_RETRY = {
         "Lambda.Unknown",
     ],
     "IntervalSeconds": 1,
-    "MaxAttempts": 10,
+    "MaxAttempts": 60,
     "BackoffRate": 2.0,
     "MaxDelaySeconds": 60,
     "JitterStrategy": "FULL",
@@ -95,7 +96,7 @@ def _record_failure_state() -> dict[str, Any]:
         "Arguments": "{% $states.input %}",
         "Output": "{% $states.input %}",
         # The last word on an image: whatever goes wrong here is worth another try.
-        "Retry": [{**_PLATFORM_RETRY, "ErrorEquals": ["States.ALL"]}],
+        "Retry": [_PLATFORM_RETRY, {**_our_retry(), "ErrorEquals": ["States.ALL"]}],
         "Next": "image-failed",
     }
 

@@ -51,12 +51,8 @@ class SqliteCatalogue:
         def operation(connection: apsw.Connection) -> Claim:
             connection.execute("DELETE FROM claim WHERE expires_at <= ?", (now,))
             standing = _standing_claim(connection, claim)
-            if standing is None:
-                return _put_claim(connection, claim)
-            if standing.fingerprint != claim.fingerprint or standing.lease_until > now:
-                return standing
-            resumed = replace(claim, image_id=standing.image_id, expires_at=standing.expires_at)
-            return _put_claim(connection, resumed)
+            holds = claim.against(standing, now)
+            return holds if holds is standing else _put_claim(connection, holds)
 
         return self._database.write(operation)
 

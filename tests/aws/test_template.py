@@ -1,0 +1,370 @@
+"""The template: all that the emulator takes without a word, or drops, is asserted here."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dandyroll import errors
+from dandyroll.api.access import FORBIDDEN
+from dandyroll.api.problem import problem
+from dandyroll.api.routes import ROUTES
+from dandyroll.aws import statemachine
+from dandyroll.keys import HANDOVERS, ORIGINALS
+from dandyroll.pipeline import STAGES
+from dandyroll.settings import SETTINGS, Settings
+from deploy.build import ROOT
+from tests.aws.emulated_home import LIMIT_BYTES
+from tests.aws.emulator import PARAMETERS
+from tests.aws.templates import template
+
+TEMPLATE = template()
+RESOURCES: Mapping[str, Any] = TEMPLATE["Resources"]
+FUNCTIONS = {
+    resource["Properties"]["FunctionName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"): resource
+    for resource in RESOURCES.values()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+STAGE_FUNCTIONS = {"new-size-image", "add-watermark", "record-failure"}
+
+
+def of(name: str) -> Any:
+    return RESOURCES[name]["Properties"]
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    lint = [str(Path(sys.executable).with_name("cfn-lint")), str(ROOT / "deploy/template.yaml")]
+    run = subprocess.run(lint, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
+
+
+# --- routes and functions
+
+
+def test_the_routes_are_the_route_tables() -> None:
+    found = set()
+    for name, function in FUNCTIONS.items():
+        for event in function["Properties"].get("Events", {}).values():
+            assert event["Type"] == "Api"
+            about = event["Properties"]
+            assert about["RestApiId"] == {"Ref": "Api"}
+            needs_key = about.get("Auth", {}).get("ApiKeyRequired", True)
+            found.add((about["Method"].upper(), about["Path"], name, needs_key))
+    assert found == {(r.method, r.path, r.function, r.needs_key) for r in ROUTES}
+
+
+def test_there_is_a_function_for_each_route_and_stage() -> None:
+    assert set(FUNCTIONS) == {route.function for route in ROUTES} | STAGE_FUNCTIONS
+
+
+def test_every_function_is_where_its_name_says() -> None:
+    for name, function in FUNCTIONS.items():
+        module = name.replace("-", "_")
+        assert function["Properties"]["Handler"] == f"dandyroll.aws.functions.{module}.handler"
+        path = ROOT / "src" / "dandyroll" / "aws" / "functions" / f"{module}.py"
+        assert "def handler(" in path.read_text("utf-8")
+
+
+def test_the_machine_is_given_every_function_it_asks_for() -> None:
+    asked = {
+        state["Resource"].strip("${}")
+        for state in statemachine.definition()["States"].values()
+        if state["Type"] == "Task"
+    }
+    assert set(of("Pipeline")["DefinitionSubstitutions"]) == asked
+    assert len(asked) == len(STAGES) + 1
+
+
+def test_functions_end_before_who_waits_for_them() -> None:
+    for name, function in FUNCTIONS.items():
+        timeout_s = function["Properties"]["Timeout"]
+        assert timeout_s <= (60 if name in STAGE_FUNCTIONS else 28), name  # the gateway: 29 s
+
+
+def test_a_wait_fits_into_its_function() -> None:
+    waits = FUNCTIONS["get-processed-image"]["Properties"]["Timeout"]
+    assert Settings().max_wait_s + 5 <= waits
+
+
+def test_every_function_can_be_capped() -> None:
+    for name, function in FUNCTIONS.items():
+        condition, value, otherwise = function["Properties"]["ReservedConcurrentExecutions"][
+            "Fn::If"
+        ]
+        expected = "Stage" if name in STAGE_FUNCTIONS else "Api"
+        assert (condition, value) == (f"Caps{expected}{'s' * (expected == 'Stage')}",
+                                      {"Ref": f"{expected}Concurrency"})  # fmt: skip
+        assert otherwise == {"Ref": "AWS::NoValue"}
+
+
+def test_the_settings_are_ones_there_are() -> None:
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    known = {setting.env for setting in SETTINGS}
+    assert {name for name in variables if name.startswith("DANDYROLL_")} <= known
+    limits = ("DANDYROLL_MAX_DIRECT_BYTES", "DANDYROLL_MAX_ANSWER_BYTES")
+    assert {int(variables[name]) for name in limits} == {LIMIT_BYTES}
+    assert LIMIT_BYTES * 4 / 3 + 10_000 < 6 * 1024 * 1024  # in base64, and headers beside it
+
+
+def test_the_runtimes_are_the_ones_we_take() -> None:
+    parameters = TEMPLATE["Parameters"]
+    assert parameters["Runtime"]["Default"] == "python3.13"
+    assert parameters["Runtime"]["AllowedValues"] == ["python3.13", "python3.14", "provided.al2023"]
+    assert parameters["WorkflowType"]["AllowedValues"] == ["STANDARD", "EXPRESS"]
+    assert set(PARAMETERS) <= set(parameters)
+
+
+# --- who may do what
+
+TABLE = ["Table", "Arn"]
+
+
+def allowed(name: str) -> set[tuple[str, str]]:
+    """What a function may do, as (action, where)."""
+    found = set()
+    for policy in FUNCTIONS[name]["Properties"].get("Policies", []):
+        for statement in policy["Statement"]:
+            assert statement["Effect"] == "Allow"
+            actions = statement["Action"]
+            where = statement["Resource"]
+            if where == {"Fn::GetAtt": TABLE}:
+                place = "table"
+            elif "Fn::Sub" in where:
+                place = where["Fn::Sub"].removeprefix("${Bucket.Arn}/")
+            else:
+                assert where == {"Fn::GetAtt": ["Bucket", "Arn"]}
+                (place,) = statement["Condition"]["StringLike"].values()
+            for action in [actions] if isinstance(actions, str) else actions:
+                found.add((action, place))
+    return found
+
+
+def table(*actions: str) -> set[tuple[str, str]]:
+    return {(f"dynamodb:{action}", "table") for action in actions}
+
+
+def bucket(place: str, *actions: str) -> set[tuple[str, str]]:
+    return {(f"s3:{action}", place) for action in actions}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "upload-image",
+            table("GetItem", "PutItem", "UpdateItem", "DeleteItem")
+            | bucket("uploaded/*", "GetObject", "PutObject"),
+        ),
+        (
+            "get-image-metadata",
+            table("GetItem") | bucket("uploaded/*", "GetObject", "ListBucket"),
+        ),
+        (
+            "get-processed-image",
+            table("GetItem") | bucket("FINAL-IMAGES/*", "GetObject", "ListBucket"),
+        ),
+        ("get-health", set()),
+        (
+            "new-size-image",
+            table("GetItem", "PutItem", "UpdateItem")
+            | bucket("uploaded/*", "GetObject", "ListBucket")
+            | bucket("hand-over/*", "PutObject", "DeleteObject"),
+        ),
+        (
+            "add-watermark",
+            table("GetItem", "UpdateItem")
+            | bucket("hand-over/*", "GetObject", "ListBucket")
+            | bucket("FINAL-IMAGES/*", "PutObject", "DeleteObject"),
+        ),
+        (
+            "record-failure",
+            table("GetItem", "PutItem", "UpdateItem") | bucket("uploaded/*", "ListBucket"),
+        ),
+    ],
+)
+def test_a_function_may_do_exactly_this(name: str, expected: set[tuple[str, str]]) -> None:
+    assert allowed(name) == expected
+
+
+def test_the_machine_may_invoke_its_functions_and_nothing_else() -> None:
+    invoke, observe = of("PipelineRole")["Policies"][0]["PolicyDocument"]["Statement"]
+    assert invoke["Action"] == "lambda:InvokeFunction"
+    functions = of("Pipeline")["DefinitionSubstitutions"].values()
+    assert sorted(map(str, invoke["Resource"])) == sorted(map(str, functions))
+    assert {action.partition(":")[0] for action in observe["Action"]} == {"logs", "xray"}
+    assert len(of("PipelineRole")["Policies"]) == 1
+    trusted = of("PipelineRole")["AssumeRolePolicyDocument"]["Statement"]
+    assert [statement["Principal"] for statement in trusted] == [
+        {"Service": "states.amazonaws.com"}
+    ]
+
+
+# --- events and what becomes of lost ones
+
+
+def test_objects_under_uploaded_start_the_machine() -> None:
+    rule = of("Pipeline")["Events"]["Uploaded"]
+    assert rule["Type"] == "EventBridgeRule"
+    assert rule["Properties"]["Pattern"] == {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {
+            "bucket": {"name": [{"Ref": "Bucket"}]},
+            "object": {"key": [{"prefix": ORIGINALS}]},
+        },
+    }
+    assert of("Bucket")["NotificationConfiguration"] == {
+        "EventBridgeConfiguration": {"EventBridgeEnabled": True}
+    }
+
+
+def test_an_event_is_tried_for_a_day_and_then_kept() -> None:
+    rule = of("Pipeline")["Events"]["Uploaded"]["Properties"]
+    assert rule["RetryPolicy"] == {
+        "MaximumEventAgeInSeconds": 86400,
+        "MaximumRetryAttempts": 185,
+    }
+    assert rule["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["LostEvents", "Arn"]}}
+    assert of("LostEvents")["MessageRetentionPeriod"] == 14 * 24 * 3600
+    (allow,) = of("LostEventsPolicy")["PolicyDocument"]["Statement"]
+    assert (allow["Principal"], allow["Action"]) == (
+        {"Service": "events.amazonaws.com"},
+        "sqs:SendMessage",
+    )
+    source = allow["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert source.endswith("rule/" + rule["RuleName"]["Fn::Sub"])
+
+
+# --- what is kept
+
+
+def test_the_bucket_is_private_encrypted_and_versioned() -> None:
+    kept = of("Bucket")
+    assert set(kept["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(kept["PublicAccessBlockConfiguration"]) == 4
+    assert kept["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    (rule,) = kept["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert kept["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_only_what_is_scratch_expires() -> None:
+    rules = of("Bucket")["LifecycleConfiguration"]["Rules"]
+    assert {rule["Status"] for rule in rules} == {"Enabled"}
+    expiring = {rule.get("Prefix"): rule["ExpirationInDays"] for rule in rules
+                if "ExpirationInDays" in rule}  # fmt: skip
+    assert expiring == {HANDOVERS: 1}
+    assert {"DaysAfterInitiation": 1} in [r.get("AbortIncompleteMultipartUpload") for r in rules]
+    assert {"NoncurrentDays": 30} in [r.get("NoncurrentVersionExpiration") for r in rules]
+
+
+def test_the_bucket_is_for_tls_only() -> None:
+    (deny,) = of("BucketPolicy")["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert deny["Resource"] == [
+        {"Fn::GetAtt": ["Bucket", "Arn"]},
+        {"Fn::Sub": "${Bucket.Arn}/*"},
+    ]
+
+
+def test_the_table_is_encrypted_and_can_be_restored() -> None:
+    kept = of("Table")
+    assert kept["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert kept["SSESpecification"] == {"SSEEnabled": True}
+    assert kept["TimeToLiveSpecification"] == {"AttributeName": "expires-at", "Enabled": True}
+    assert kept["BillingMode"] == "PAY_PER_REQUEST"
+    assert kept["TableName"]["Fn::Sub"].endswith("image-metadata")
+    assert kept["KeySchema"] == [{"AttributeName": "image-id", "KeyType": "HASH"}]
+
+
+@pytest.mark.parametrize("name", ["Bucket", "Table"])
+def test_a_deleted_stack_leaves_the_images(name: str) -> None:
+    assert RESOURCES[name]["DeletionPolicy"] == "Retain"
+    assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+
+
+# --- the gateway
+
+
+def test_the_throttle_figures_are_the_sources() -> None:
+    (method,) = of("Api")["MethodSettings"]
+    assert (method["ResourcePath"], method["HttpMethod"]) == ("/*", "*")
+    assert (method["ThrottlingRateLimit"], method["ThrottlingBurstLimit"]) == (10_000, 5_000)
+    plan = of("UsagePlan")
+    assert plan["Throttle"] == {"RateLimit": 100, "BurstLimit": 5_000}
+    assert plan["ApiStages"] == [{"ApiId": {"Ref": "Api"}, "Stage": {"Ref": "Api.Stage"}}]
+
+
+def test_bytes_pass_and_keys_are_asked_for() -> None:
+    assert of("Api")["BinaryMediaTypes"] == ["*/*"]
+    assert of("Api")["Auth"] == {"ApiKeyRequired": True}
+
+
+ANSWERS: Mapping[str, type[errors.DandyrollError]] = {
+    "INVALID_API_KEY": errors.Forbidden,
+    "MISSING_AUTHENTICATION_TOKEN": errors.NotFound,
+    "RESOURCE_NOT_FOUND": errors.NotFound,
+    "THROTTLED": errors.TooManyRequests,
+    "QUOTA_EXCEEDED": errors.TooManyRequests,
+    "REQUEST_TOO_LARGE": errors.BodyTooLarge,
+    "DEFAULT_4XX": errors.BadParameter,
+    "DEFAULT_5XX": errors.Internal,
+}
+
+
+def test_every_answer_of_the_gateways_own_is_a_problem() -> None:
+    assert set(of("Api")["GatewayResponses"]) == set(ANSWERS)
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_the_gateway_answers_as_the_functions_do(kind: str) -> None:
+    response, error = of("Api")["GatewayResponses"][kind], ANSWERS[kind]
+    found = json.loads(response["ResponseTemplates"]["application/json"])
+    expected = json.loads(problem(error(found["message"]), "$context.requestId").body)
+    if kind.startswith("DEFAULT_"):  # stands in for several, which keep their own status
+        assert "StatusCode" not in response
+        del expected["status"]
+    else:
+        assert int(response["StatusCode"]) == error.status
+    assert found == expected
+    headers = response["ResponseParameters"]["Headers"]
+    assert headers["Content-Type"] == "'application/problem+json'"
+    assert headers["Cache-Control"] == "'no-store'"
+    assert ("Retry-After" in headers) == (error is errors.TooManyRequests)
+
+
+def test_a_refused_key_hears_the_same_from_gateway_and_function() -> None:
+    answered = of("Api")["GatewayResponses"]["INVALID_API_KEY"]["ResponseTemplates"]
+    assert json.loads(answered["application/json"])["message"] == FORBIDDEN
+
+
+# --- logs
+
+
+def test_every_function_logs_json_to_a_group_that_forgets() -> None:
+    for name, function in FUNCTIONS.items():
+        logging = function["Properties"]["LoggingConfig"]
+        assert (logging["LogFormat"], logging["ApplicationLogLevel"]) == ("JSON", "INFO")
+        group = of(logging["LogGroup"]["Ref"])
+        assert group["LogGroupName"]["Fn::Sub"] == f"/aws/lambda/${{AWS::StackName}}-{name}"
+    groups = [r for r in RESOURCES.values() if r["Type"] == "AWS::Logs::LogGroup"]
+    assert len(groups) == len(FUNCTIONS) + 1
+    for found in groups:
+        assert found["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_the_machine_is_logged_and_traced() -> None:
+    logging = of("Pipeline")["Logging"]
+    (target,) = logging["Destinations"]
+    assert target == {
+        "CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": ["PipelineLogs", "Arn"]}}
+    }
+    assert logging["Level"] == "ERROR"
+    assert of("Pipeline")["Tracing"] == {"Enabled": True}
+    assert TEMPLATE["Globals"]["Function"]["Tracing"] == "Active"
+    assert of("Api")["TracingEnabled"] is True
