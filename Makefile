@@ -80,10 +80,10 @@ run: $(VENV)/.product ## start the server with a demo key and pictures
 # --- tests and checks --------------------------------------------------------------------------
 
 test: dev ## run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadscope
 
 test-all: dev ## run the tests, the slow ones too
-	$(BIN)/pytest -n 2 --dist loadgroup -m ""
+	$(BIN)/pytest -n 2 --dist loadscope -m ""
 
 check: dev ## format, lint, types, layers, the AWS templates, generated docs
 	$(BIN)/ruff format --check .

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
     from tests.aws.emulated_home import EmulatedHome
 
 CI = os.environ.get("CI") == "true"
@@ -38,6 +40,22 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     fail_if_skipped(report)
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeScheduling":
+    """Each home is opened once: all tests of a home run in one process, others file by file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByHome(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+        def _split_scope(self, nodeid: str) -> str:
+            path, _, name = nodeid.partition("::")
+            for home in ("aws", "local"):
+                if path.startswith(f"tests/{home}/") or f"[{home}" in name:
+                    return home
+            return path
+
+    return ByHome(config, log)
 
 
 @pytest.fixture(scope="session")

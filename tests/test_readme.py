@@ -8,14 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.local.served_home import free_port
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(r"```(sh|json)\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
-
-pytestmark = pytest.mark.xdist_group("local")
 
 
 def test_the_readme_works_as_pasted(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from tests import pictures
 if TYPE_CHECKING:
     from tests.aws.emulated_home import EmulatedHome
 
-pytestmark = pytest.mark.xdist_group("aws")
 
 DATA = pictures.png()
 

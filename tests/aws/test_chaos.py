@@ -15,7 +15,6 @@ from tests.contract.invariant import assert_invariant
 if TYPE_CHECKING:
     from tests.aws.emulated_home import EmulatedHome
 
-pytestmark = pytest.mark.xdist_group("aws")
 
 SEEDS = range(20)
 

@@ -23,8 +23,6 @@ from tests.contract.client import Client
 if TYPE_CHECKING:
     from tests.aws.emulated_home import EmulatedHome
 
-pytestmark = pytest.mark.xdist_group("aws")
-
 
 @pytest.fixture
 def aws(emulated_home: "EmulatedHome") -> "EmulatedHome":

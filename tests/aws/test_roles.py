@@ -25,7 +25,7 @@ from tests.contract.client import Client
 if TYPE_CHECKING:
     from tests.aws.emulated_home import EmulatedHome
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("aws")]
+pytestmark = pytest.mark.slow
 
 _SAYS_404 = "the emulator says 404 of an absent object without it too; AWS then says 403"
 UNSEEN: Mapping[tuple[str, str], str] = {

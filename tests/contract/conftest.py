@@ -25,10 +25,7 @@ class HomeUnderTest(Protocol):
     def deliver(self, image_id: str) -> None: ...
 
 
-HOMES = [
-    pytest.param("local", marks=pytest.mark.xdist_group("local")),
-    pytest.param("aws", marks=pytest.mark.xdist_group("aws")),
-]
+HOMES = ("local", "aws")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

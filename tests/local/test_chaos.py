@@ -16,8 +16,6 @@ from tests.contract.client import Client
 from tests.contract.invariant import assert_invariant
 from tests.local.served_home import ServedHome, open_served_home
 
-pytestmark = pytest.mark.xdist_group("local")
-
 SEEDS = range(20)
 
 

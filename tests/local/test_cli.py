@@ -16,8 +16,6 @@ from tests import pictures
 from tests.contract.client import Client
 from tests.local.served_home import ServedHome, open_served_home
 
-pytestmark = pytest.mark.xdist_group("local")
-
 
 def dandyroll(*arguments: str | Path, **more: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "dandyroll.cli", *map(str, arguments)]

@@ -14,8 +14,6 @@ from tests.contract.client import Client
 from tests.contract.invariant import assert_invariant
 from tests.local.served_home import ServedHome
 
-pytestmark = pytest.mark.xdist_group("local")
-
 KEY = {"Idempotency_Key": "the-same-upload"}
 
 

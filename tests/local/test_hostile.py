@@ -5,14 +5,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
 from tests import pictures
 from tests.contract.client import READ_WRITE, Client
 from tests.contract.test_api import bad_bodies
 from tests.local.served_home import ServedHome, open_served_home
-
-pytestmark = pytest.mark.xdist_group("local")
 
 REQUESTS = 2_000
 GROWTH_KB = 20_000

@@ -3,11 +3,7 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.local.served_home import open_served_home
-
-pytestmark = pytest.mark.xdist_group("local")
 
 
 def test_the_page_is_served_and_needs_no_other_host(tmp_path: Path) -> None:
