@@ -51,6 +51,13 @@ class Settings:
         metadata={"help": "The largest body `POST /upload` takes. The AWS template sets 4500000: "
                           "Lambda's 6 MB less base64."},
     )  # fmt: skip
+    max_upload_bytes: int = field(
+        default=100_000_000,
+        metadata={"help": "The largest file a ticket (`POST /uploads`) is given for."},
+    )
+    ticket_lifetime_s: int = field(
+        default=900, metadata={"help": "How long a ticket's URL takes the bytes."}
+    )
     max_answer_bytes: int = field(
         default=4_500_000,
         metadata={"help": "AWS home: images over this size are answered by 303 to a signed "

@@ -33,3 +33,10 @@ def accept(
         raise
     queue.put(row.image_id)
     return uploaded
+
+
+def retry(catalogue: SqliteCatalogue, queue: Queue, row: Row) -> Row:
+    """Keeps the promise of `ports.Home.retry`."""
+    restarted = catalogue.restart(row.image_id)
+    queue.put(row.image_id)
+    return restarted

@@ -22,20 +22,26 @@ from dandyroll.api.routes import ROUTES, Route, answer, no_such_route
 from dandyroll.api.upload import too_large
 from dandyroll.errors import BodyTimeout, DandyrollError, Forbidden
 from dandyroll.local.page import page_routes
+from dandyroll.local.tickets import Tickets
 from dandyroll.ports import Home
 
 _BODIES = 16  # uploads read into memory at once; the next ones wait in their sockets
+_FILES = 8  # ticketed files written to disk at once
 _THREADS = 32
 _WAITING_THREADS = 64  # for `?wait=`: they sleep, and must not keep others waiting
 
 Endpoint = Callable[[AsgiRequest], Awaitable[AsgiResponse]]
 
 
-def create_app(home: Home, is_valid_api_key: Callable[[str], bool]) -> Starlette:
+def create_app(home: Home, tickets: Tickets, is_valid_api_key: Callable[[str], bool]) -> Starlette:
     """The whole API as an ASGI application, one Starlette route for each of `ROUTES`."""
-    gateway = Gateway(home, is_valid_api_key)
+    gateway = Gateway(home, tickets, is_valid_api_key)
     app = Starlette(
-        routes=[*(gateway.route(route) for route in ROUTES), *page_routes()],
+        routes=[
+            *(gateway.route(route) for route in ROUTES),
+            AsgiRoute("/uploads/{file_name}", gateway.put_upload, methods=["PUT"]),
+            *page_routes(),
+        ],
         exception_handlers={HTTPException: gateway.unknown},
     )
     app.router.redirect_slashes = False
@@ -45,10 +51,14 @@ def create_app(home: Home, is_valid_api_key: Callable[[str], bool]) -> Starlette
 class Gateway:
     """Turns ASGI requests into ours and our responses into ASGI's."""
 
-    def __init__(self, home: Home, is_valid_api_key: Callable[[str], bool]) -> None:
+    def __init__(
+        self, home: Home, tickets: Tickets, is_valid_api_key: Callable[[str], bool]
+    ) -> None:
         self._home = home
+        self._tickets = tickets
         self._is_valid_api_key = is_valid_api_key
         self._bodies = asyncio.Semaphore(_BODIES)
+        self._files = asyncio.Semaphore(_FILES)
         self._threads = CapacityLimiter(_THREADS)
         self._waiting_threads = CapacityLimiter(_WAITING_THREADS)
 
@@ -61,6 +71,22 @@ class Gateway:
         asgi_route.methods = {route.method}  # no HEAD of Starlette's own making
         return asgi_route
 
+    async def put_upload(self, request: AsgiRequest) -> AsgiResponse:
+        """The URL of a ticket: its signature is all the leave it takes."""
+        try:
+            image_id, size_bytes = self._tickets.check(
+                request.path_params["file_name"], request.query_params, request.headers
+            )
+            async with self._files, asyncio.timeout(self._home.settings.ticket_lifetime_s):
+                await self._tickets.receive(image_id, size_bytes, request.stream())
+        except DandyrollError as error:
+            return _to_asgi(problem(error, _trace_id()))
+        except TimeoutError:
+            return _to_asgi(problem(BodyTimeout("The ticket ended meanwhile."), _trace_id()))
+        except ClientDisconnect:
+            return AsgiResponse(status_code=400)  # nobody is there to read it
+        return AsgiResponse(status_code=200)
+
     async def unknown(self, request: AsgiRequest, error: Exception) -> AsgiResponse:
         return _to_asgi(answer(no_such_route, self._home, _from_asgi(request, b"")))
 
@@ -68,7 +94,7 @@ class Gateway:
         key = request.headers.get(API_KEY_HEADER, "")
         if route.needs_key and not self._is_valid_api_key(key):
             return _to_asgi(problem(Forbidden(FORBIDDEN), _trace_id()))
-        if route.method == "GET":
+        if route.method in ("GET", "DELETE"):
             limiter = self._waiting_threads if "wait" in request.query_params else self._threads
             return await self._in_thread(route, _from_asgi(request, b""), limiter)
         async with self._bodies:

@@ -14,6 +14,7 @@ from dandyroll.local.database import Database
 from dandyroll.local.dispatch import Dispatcher
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
+from dandyroll.local.tickets import Tickets, ticket_secret
 from dandyroll.local.workers import Probes, WorkerOptions
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
@@ -30,6 +31,7 @@ class LocalHome:
 
     home: Home
     database: Database
+    tickets: Tickets
     resources: ExitStack
 
     def __enter__(self) -> Self:
@@ -63,11 +65,22 @@ def open_home(settings: Settings) -> LocalHome:
             return f"{settings.public_url.rstrip('/')}/get-image-metadata/{image_id}"
 
         faults.arm(settings.fault)
+        tickets = Tickets(
+            objects,
+            catalogue,
+            queue,
+            probes,
+            ticket_secret(database),
+            settings.public_url,
+            settings.ticket_lifetime_s,
+        )
         home = Home(
             objects=objects,
             catalogue=catalogue,
             probe=probes,
             accept=partial(accept.accept, objects, catalogue, queue),
+            retry=partial(accept.retry, catalogue, queue),
+            ticket=tickets.give,
             elsewhere=lambda key, size_bytes: None,
             health=lambda: {"home": "local", "workers": workers, "queued": len(queue)},
             bucket=BUCKET,
@@ -75,7 +88,7 @@ def open_home(settings: Settings) -> LocalHome:
             policy=DEFAULT,
             settings=settings,
         )
-        return LocalHome(home, database, resources.pop_all())
+        return LocalHome(home, database, tickets, resources.pop_all())
 
 
 def open_database(data_dir: Path) -> Database:

@@ -30,7 +30,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(local: LocalHome, listening: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM; the home is still open afterwards."""
-    app = create_app(local.home, lambda value: is_valid_api_key(local.database, value))
+    app = create_app(
+        local.home, local.tickets, lambda value: is_valid_api_key(local.database, value)
+    )
     config = uvicorn.Config(
         app,
         http="httptools",

@@ -4,10 +4,12 @@
 
 It answers one message after another over the socket it was given, and ends when its server
 does. `run` takes a job through all stages and stores the rendition; `probe` reads the header
-of the bytes that follow; `process` makes one file into another. It writes no row: the server does.
+of the bytes that follow, `examine` that of an object; `process` makes one file into another.
+It writes no row: the server does.
 """
 
 import ctypes
+import hashlib
 import json
 import logging
 import signal
@@ -49,6 +51,11 @@ def _answer(
     try:
         if message["do"] == "probe":
             return {"header": asdict(read_header(body, max_pixels))}
+        if message["do"] == "examine":
+            data = objects.get(message["key"])
+            header = read_header(data, max_pixels)
+            sha256 = hashlib.sha256(data).hexdigest()
+            return {"header": asdict(header), "sha256": sha256, "size_bytes": len(data)}
         if message["do"] == "process":
             process_file(Path(message["source"]), Path(message["target"]), max_pixels)
             return {}
