@@ -50,6 +50,19 @@ def under_test(
         yield request.getfixturevalue("emulated_home")
 
 
+def needs(route: str) -> pytest.MarkDecorator:
+    """Marks tests of a route that a home may not have yet: its `differences` say `no <route>`."""
+    return pytest.mark.needs_route(route)
+
+
+@pytest.fixture(autouse=True)
+def _has_the_route(request: pytest.FixtureRequest) -> None:
+    for mark in request.node.iter_markers("needs_route"):
+        under_test = request.getfixturevalue("under_test")
+        if f"no {mark.args[0]}" in under_test.differences:
+            pytest.skip(f"the {under_test.name} home has no {mark.args[0]} yet")
+
+
 @pytest.fixture
 def home(under_test: HomeUnderTest) -> Home:
     return under_test.home

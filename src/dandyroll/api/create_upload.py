@@ -48,6 +48,6 @@ def _declared(body: bytes) -> tuple[str, int]:
         raise BadParameter('Expected {"content_type": "image/jpeg", "size_bytes": 123}.') from None
     if type(size_bytes) is not int or size_bytes < 1:
         raise BadParameter("Expected size_bytes to be a whole number of at least 1.")
-    if content_type not in FORMATS:
+    if not isinstance(content_type, str) or content_type not in FORMATS:
         raise UnsupportedFormat(f"Expected a content_type out of {', '.join(FORMATS)}.")
     return content_type, size_bytes

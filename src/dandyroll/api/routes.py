@@ -30,25 +30,38 @@ log = logging.getLogger("dandyroll.api")
 class Route:
     """`function` is the AWS home's Lambda function, None where it has none yet.
 
-    `needs_key` is whether the gateway asks for a key.
+    `needs_key` is whether the gateway asks for a key. `summary` says in a line what it does.
     """
 
     method: str
     path: str
     handler: Handler
     function: str | None
+    summary: str
     needs_key: bool = True
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "/upload", upload, "upload-image"),
-    Route("POST", "/uploads", create_upload, None),
-    Route("GET", "/get-image-metadata/{file-name}", get_image_metadata, "get-image-metadata"),
-    Route("GET", "/get-processed-image/{file-name}", get_processed_image, "get-processed-image"),
-    Route("GET", "/images", list_images, None),
-    Route("DELETE", "/images/{file-name}", delete_image, None),
-    Route("POST", "/images/{file-name}/retry", retry_image, None),
-    Route("GET", "/health", get_health, "get-health", needs_key=False),
+    Route("POST", "/upload", upload, "upload-image", "Take one image"),
+    Route("POST", "/uploads", create_upload, None, "Give a ticket for a large file"),
+    Route(
+        "GET",
+        "/get-image-metadata/{file-name}",
+        get_image_metadata,
+        "get-image-metadata",
+        "Tell what is known of an image, or give its original",
+    ),
+    Route(
+        "GET",
+        "/get-processed-image/{file-name}",
+        get_processed_image,
+        "get-processed-image",
+        "Give the processed image",
+    ),
+    Route("GET", "/images", list_images, None, "List images, newest first"),
+    Route("DELETE", "/images/{file-name}", delete_image, None, "Delete all there is of an image"),
+    Route("POST", "/images/{file-name}/retry", retry_image, None, "Try a failed image again"),
+    Route("GET", "/health", get_health, "get-health", "Tell whether it is well", needs_key=False),
 )
 
 

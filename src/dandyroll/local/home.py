@@ -64,7 +64,6 @@ def open_home(settings: Settings) -> LocalHome:
         def s3_url(image_id: str) -> str:
             return f"{settings.public_url.rstrip('/')}/get-image-metadata/{image_id}"
 
-        faults.arm(settings.fault)
         tickets = Tickets(
             objects,
             catalogue,
@@ -88,6 +87,7 @@ def open_home(settings: Settings) -> LocalHome:
             policy=DEFAULT,
             settings=settings,
         )
+        faults.arm(settings.fault)
         return LocalHome(home, database, tickets, resources.pop_all())
 
 
