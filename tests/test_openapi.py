@@ -3,13 +3,14 @@
 import re
 from typing import Any
 
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
 from dandyroll import errors
 from dandyroll.api.openapi import OPERATIONS, SCHEMAS, openapi
 from dandyroll.api.reference import reference_page
 from dandyroll.api.routes import ROUTES
 from dandyroll.models import Box, Rendition, Row
-from jsonschema import Draft202012Validator
-from openapi_spec_validator import OpenAPIV31SpecValidator
 
 
 def test_it_is_openapi_3_1() -> None:
