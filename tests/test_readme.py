@@ -47,7 +47,7 @@ def test_the_readme_works_as_pasted(tmp_path: Path) -> None:
 
 def _make_run(folder: Path, port: str) -> "subprocess.Popen[str]":
     """What `make run` runs, on another port."""
-    command = _dry_run("run").strip().splitlines()[-1].removeprefix("@")
+    command = _dry_run("run").strip().splitlines()[-1].removeprefix("@").strip()
     assert command.endswith("dandyroll serve --demo")
     return subprocess.Popen(
         [*command.split(), "--port", port], cwd=folder, stdout=subprocess.PIPE, text=True

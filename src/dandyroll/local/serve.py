@@ -1,5 +1,6 @@
 """Run the local home as a server until it is told to stop."""
 
+import os
 import signal
 import socket
 
@@ -22,9 +23,10 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
         raise BadSetting(
-            f"--host {host} --port {port}: cannot listen there ({error.strerror}); "
-            "is another server running? Choose another --port."
+            f"--host {host} --port {port}: cannot listen there: {reason}. "
+            "Is another server running? Choose another --port."
         ) from None
 
 
