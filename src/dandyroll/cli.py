@@ -86,13 +86,14 @@ def _keys_revoke(options: argparse.Namespace) -> int:
 
 
 def _process(options: argparse.Namespace) -> int:
+    settings = Settings.from_env(workers=options.workers)
     planned = plan(options.paths, options.out)
     console = Console(stderr=True)
     columns = (TextColumn("processing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     failed = 0
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(planned))
-        for outcome in process(planned, Settings.from_env(workers=options.workers)):
+        for outcome in process(planned, options.out, settings):
             progress.advance(bar)
             if outcome.error:
                 failed += 1

@@ -9,7 +9,7 @@
     ├─ BodyTooLarge                                                   413
     ├─ Multipart UnsupportedFormat                                    415
     ├─ CorruptImage TruncatedImage TooManyPixels UnsupportedAnimation 422
-    ├─ IdempotencyMismatch                                            422
+    ├─ IdempotencyMismatch TooMuchMemory                              422
     ├─ TooManyRequests                                                429
     ├─ Internal WorkerCrashed StageTimeout OriginalMissing UnknownPolicy  500
     └─ StoreUnavailable Busy                                          503
@@ -136,6 +136,12 @@ class UnsupportedAnimation(DandyrollError):
     """More than one frame."""
 
     code, status = "unsupported_animation", 422
+
+
+class TooMuchMemory(DandyrollError):
+    """The image would take more memory than one worker may use (local home only)."""
+
+    code, status = "too_much_memory", 422
 
 
 class IdempotencyMismatch(DandyrollError):

@@ -1,23 +1,29 @@
 """The local home, wired by hand: what the server holds while it runs."""
 
 import fcntl
+import logging
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Self
 
+from dandyroll.keys import RENDITIONS
 from dandyroll.local import accept, faults
 from dandyroll.local.catalogue import SqliteCatalogue
+from dandyroll.local.confine import NONE, confinement
 from dandyroll.local.database import Database
 from dandyroll.local.dispatch import Dispatcher
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
-from dandyroll.local.workers import Probes, WorkerOptions
+from dandyroll.local.worker_options import WorkerOptions
+from dandyroll.local.workers import Probes
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
 from dandyroll.settings import BadSetting, Settings
+
+log = logging.getLogger("dandyroll.home")
 
 _PROBES = 1
 
@@ -52,9 +58,12 @@ def open_home(settings: Settings) -> LocalHome:
         resources.callback(database.close)
         catalogue, queue = SqliteCatalogue(database), Queue(database)
         catalogue.end_leases()
-        options = WorkerOptions(objects_root(settings.data_dir), settings.max_pixels)
+        _say_what_is_not_confined()
+        options = WorkerOptions.from_settings(
+            settings, objects_root(settings.data_dir), objects.folders(RENDITIONS)
+        )
         workers = settings.workers or os.cpu_count() or 1
-        probes = Probes(options, _PROBES)
+        probes = Probes(replace(options, writable=()), _PROBES)
         resources.callback(probes.close)
         dispatcher = Dispatcher(queue, catalogue, objects, options, workers, settings.job_timeout_s)
         resources.callback(dispatcher.close)
@@ -85,6 +94,15 @@ def open_database(data_dir: Path) -> Database:
 
 def objects_root(data_dir: Path) -> Path:
     return data_dir / "objects"
+
+
+def _say_what_is_not_confined() -> None:
+    missing = [bound for bound, means in confinement().items() if means == NONE]
+    if missing:
+        log.warning(
+            "This system cannot bound what workers do in: %s. docs/operations.md says what could.",
+            ", ".join(missing),
+        )
 
 
 def _only_server(data_dir: Path) -> IO[bytes]:
