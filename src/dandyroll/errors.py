@@ -2,7 +2,7 @@
 
     DandyrollError
     ├─ EmptyBody BadParameter                                         400
-    ├─ Forbidden Scope                                                403
+    ├─ Forbidden Scope StorageQuotaExceeded                           403
     ├─ NotFound                                                       404
     ├─ BodyTimeout                                                    408
     ├─ NotReady ImageFailed Conflict UploadInFlight                   409
@@ -10,7 +10,7 @@
     ├─ Multipart UnsupportedFormat                                    415
     ├─ CorruptImage TruncatedImage TooManyPixels UnsupportedAnimation 422
     ├─ IdempotencyMismatch TooMuchMemory                              422
-    ├─ TooManyRequests                                                429
+    ├─ TooManyRequests QuotaExceeded                                  429
     ├─ Internal WorkerCrashed StageTimeout OriginalMissing UnknownPolicy  500
     └─ StoreUnavailable Busy                                          503
 
@@ -58,6 +58,12 @@ class Scope(DandyrollError):
     """A good API key, but not for this route."""
 
     code, status = "scope", 403
+
+
+class StorageQuotaExceeded(DandyrollError):
+    """With this upload the owner would keep more bytes than they may (local home only)."""
+
+    code, status = "storage_quota_exceeded", 403
 
 
 class NotFound(DandyrollError):
@@ -154,6 +160,12 @@ class TooManyRequests(DandyrollError):
     """Over the rate of the key or of the whole API."""
 
     code, status = "too_many_requests", 429
+
+
+class QuotaExceeded(DandyrollError):
+    """The owner's uploads of the day, in UTC, are used up (local home only)."""
+
+    code, status = "quota_exceeded", 429
 
 
 class Internal(DandyrollError):

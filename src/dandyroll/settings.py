@@ -80,6 +80,23 @@ class Settings:
         metadata={"help": "Local home: after so many images a worker is replaced by a new one. "
                           "0: never."},
     )  # fmt: skip
+    key_requests_per_s: int = field(
+        default=100,
+        metadata={"help": "Local home: requests a second an API key may go on making. "
+                          "0: no limit."},
+    )  # fmt: skip
+    key_burst: int = field(
+        default=5_000,
+        metadata={"help": "Local home: requests a key that was idle may make at once."},
+    )
+    api_requests_per_s: int = field(
+        default=10_000,
+        metadata={"help": "Local home: requests a second of all callers together. 0: no limit."},
+    )
+    api_burst: int = field(
+        default=5_000,
+        metadata={"help": "Local home: requests of all callers together at once."},
+    )
     fault: str = field(
         default="",
         metadata={"help": "For tests: `POINT=kill` or `POINT=fail` trips a named fault point."},

@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +25,7 @@ from dandyroll.errors import (
 from dandyroll.imaging.vips import pyvips
 from dandyroll.keys import RENDITIONS, original_key
 from dandyroll.local.confine import NONE, confinement
+from dandyroll.local.home import open_home
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.worker_options import WorkerOptions
 from dandyroll.local.workers import Probes, Worker
@@ -131,9 +134,54 @@ def test_this_system_has_the_bounds_that_its_kernel_offers() -> None:
     if sys.platform != "linux":
         assert confinement()["memory"] == "RLIMIT_AS"
         return
-    lsm = Path("/proc/self/status").read_text()
-    assert (confinement()["network"] == "seccomp") == ("Seccomp:" in lsm)
+    status = Path("/proc/self/status").read_text()
+    assert (confinement()["network"] == "seccomp") == ("Seccomp:" in status)
     assert confinement()["privileges"] == "no_new_privs"
+
+
+OLD_KERNEL = """
+import json, pathlib, sys
+from dandyroll.local import confine
+confine.landlock_abi, confine.has_seccomp = lambda: 0, lambda: False
+holds = confine.confine(100_000_000, [])
+pathlib.Path(sys.argv[1]).write_text("written")
+try:
+    bytes(100_000_000)
+except MemoryError:
+    print(json.dumps(holds))
+"""
+
+
+def test_an_old_kernel_bounds_what_it_can(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OLD_KERNEL, str(tmp_path / "file")]
+    holds = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert (holds["writes"], holds["network"], holds["memory"]) == (NONE, NONE, "RLIMIT_DATA")
+    assert (tmp_path / "file").read_text() == "written"
+
+
+def test_what_is_not_bounded_is_said_once_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("dandyroll.local.confine.landlock_abi", lambda: 0)
+    with open_home(Settings(data_dir=tmp_path, workers=2)):
+        pass
+    (said,) = (text for text in caplog.messages if "cannot bound" in text)
+    assert "in: writes." in said
+
+
+SPIN = "from dandyroll.local.confine import limit_cpu\nlimit_cpu(0.1)\nwhile True: pass"
+
+
+def test_cpu_time_is_bounded(tmp_path: Path) -> None:
+    """By the kernel; and a worker that dies of it has timed out, not crashed."""
+    done = subprocess.run([sys.executable, "-c", SPIN], timeout=60)
+    assert done.returncode == -signal.SIGXCPU
+    with a_worker(tmp_path, fault="worker-decoding=hang") as worker:
+        worker.start()
+        assert worker.pid is not None
+        threading.Timer(0.2, os.kill, (worker.pid, signal.SIGXCPU)).start()
+        with pytest.raises(StageTimeout):
+            worker.run(stored(tmp_path, b""), timeout_s=60)
 
 
 def options(tmp_path: Path, **more: Any) -> WorkerOptions:

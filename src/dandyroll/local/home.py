@@ -11,12 +11,14 @@ from typing import IO, Self
 
 from dandyroll.keys import RENDITIONS
 from dandyroll.local import accept, faults
+from dandyroll.local.admission import Admission, open_admission
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.confine import NONE, confinement
 from dandyroll.local.database import Database
 from dandyroll.local.dispatch import Dispatcher
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
+from dandyroll.local.usage import UsageCounter
 from dandyroll.local.worker_options import WorkerOptions
 from dandyroll.local.workers import Probes
 from dandyroll.policy import DEFAULT
@@ -36,6 +38,7 @@ class LocalHome:
 
     home: Home
     database: Database
+    admission: Admission
     resources: ExitStack
 
     def __enter__(self) -> Self:
@@ -56,6 +59,8 @@ def open_home(settings: Settings) -> LocalHome:
         objects.sweep()
         database = open_database(settings.data_dir)
         resources.callback(database.close)
+        usage = UsageCounter(database)
+        resources.callback(usage.close)
         catalogue, queue = SqliteCatalogue(database), Queue(database)
         catalogue.end_leases()
         _say_what_is_not_confined()
@@ -84,7 +89,8 @@ def open_home(settings: Settings) -> LocalHome:
             policy=DEFAULT,
             settings=settings,
         )
-        return LocalHome(home, database, resources.pop_all())
+        admission = open_admission(database, usage, settings)
+        return LocalHome(home, database, admission, resources.pop_all())
 
 
 def open_database(data_dir: Path) -> Database:
@@ -100,7 +106,7 @@ def _say_what_is_not_confined() -> None:
     missing = [bound for bound, means in confinement().items() if means == NONE]
     if missing:
         log.warning(
-            "This system cannot bound what workers do in: %s. docs/operations.md says what could.",
+            "This system cannot bound what workers do in: %s. See docs/limits.md.",
             ", ".join(missing),
         )
 
