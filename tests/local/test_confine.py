@@ -65,7 +65,7 @@ BOUNDS = {
         "fork": REFUSED,
         "signal the server": REFUSED,
         "signal the group": REFUSED,
-        "limit the server": REFUSED,
+        "limits of the server": REFUSED,
         "file in memory": REFUSED,
         "new namespace": REFUSED,
     },
