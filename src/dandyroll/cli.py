@@ -1,6 +1,7 @@
 """The `dandyroll` command."""
 
 import argparse
+import json
 import re
 import sys
 import time
@@ -18,7 +19,9 @@ from dandyroll.local.api_keys import create_api_key, list_api_keys, revoke_api_k
 from dandyroll.local.demo import demo_text
 from dandyroll.local.home import open_database, open_home
 from dandyroll.local.process import plan, process
+from dandyroll.local.quota import quota_of, set_quota
 from dandyroll.local.serve import listen, serve
+from dandyroll.local.usage_report import print_usage, usage_report
 from dandyroll.models import isoformat
 from dandyroll.settings import BadSetting, Settings
 
@@ -55,7 +58,10 @@ def _keys_create(options: argparse.Namespace) -> int:
     scopes = frozenset(options.scope.split(","))
     database = open_database(_data_dir(options))
     try:
-        print(create_api_key(database, options.name, scopes, options.expires))
+        value = create_api_key(database, options.name, scopes, options.expires)
+        if options.max_uploads_per_day is not None or options.max_stored_bytes is not None:
+            set_quota(database, options.name, options.max_uploads_per_day, options.max_stored_bytes)
+        print(value)
     finally:
         database.close()
     return 0
@@ -85,14 +91,41 @@ def _keys_revoke(options: argparse.Namespace) -> int:
     return 0
 
 
+def _keys_quota(options: argparse.Namespace) -> int:
+    database = open_database(_data_dir(options))
+    try:
+        set_quota(database, options.owner, options.max_uploads_per_day, options.max_stored_bytes)
+        quota = quota_of(database, options.owner)
+    finally:
+        database.close()
+    print(f"uploads a day: {quota.max_uploads_per_day or 'no limit'}")
+    print(f"stored bytes: {quota.max_stored_bytes or 'no limit'}, of which {quota.stored_bytes}")
+    return 0
+
+
+def _keys_usage(options: argparse.Namespace) -> int:
+    database = open_database(_data_dir(options))
+    try:
+        report = usage_report(database, int(time.time()))
+    finally:
+        database.close()
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        console = Console(highlight=False)
+        print_usage(report, console if console.is_terminal else Console(width=200))
+    return 0
+
+
 def _process(options: argparse.Namespace) -> int:
+    settings = Settings.from_env(workers=options.workers)
     planned = plan(options.paths, options.out)
     console = Console(stderr=True)
     columns = (TextColumn("processing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     failed = 0
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(planned))
-        for outcome in process(planned, Settings.from_env(workers=options.workers)):
+        for outcome in process(planned, options.out, settings):
             progress.advance(bar)
             if outcome.error:
                 failed += 1
@@ -105,6 +138,12 @@ def _process(options: argparse.Namespace) -> int:
 
 def _data_dir(options: argparse.Namespace) -> Path:
     return Settings.from_env(data_dir=options.data).data_dir
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0; got {text!r}")
+    return int(text)
 
 
 def _expiry(text: str) -> int:
@@ -144,12 +183,22 @@ def _parser() -> argparse.ArgumentParser:
         "--scope", default="read,write", help="out of read, write, admin (%(default)s)"
     )
     create.set_defaults(command=_keys_create)
+    quota = keys_commands.add_parser("quota", help="limit what an owner may upload and keep")
+    quota.add_argument("owner", metavar="OWNER")
+    quota.set_defaults(command=_keys_quota)
+    for command in (create, quota):
+        for limit, says in (("uploads-per-day", "in UTC"), ("stored-bytes", "of originals")):
+            says += ", with all keys of the owner; 0: no limit"
+            command.add_argument(f"--max-{limit}", type=_count, metavar="N", help=says)
+    usage = keys_commands.add_parser("usage", help="what each key has done")
+    usage.add_argument("--json", action="store_true", help="for machines")
+    usage.set_defaults(command=_keys_usage)
     list_ = keys_commands.add_parser("list", help="the keys, newest first")
     list_.set_defaults(command=_keys_list)
     revoke = keys_commands.add_parser("revoke", help="refuse a key from now on")
     revoke.add_argument("key", help="the key itself, or its name as listed")
     revoke.set_defaults(command=_keys_revoke)
-    for command in (create, list_, revoke):
+    for command in (create, list_, revoke, quota, usage):
         command.add_argument("--data", type=Path, metavar="DIR", help="the data folder (./data)")
 
     process_ = commands.add_parser("process", help="process files without a server")

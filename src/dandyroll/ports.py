@@ -80,7 +80,8 @@ class Home:
     `probe` reads an image's header where a hostile file can do no harm; it raises what
     `imaging.header.read_header` raises. `accept` makes an upload durable: when it returns, the
     original and its row are stored and the pipeline will run; it raises `Conflict` when the
-    id is taken, and then nothing was stored. The row it returns has the status `uploaded`.
+    id is taken, and in a home with quotas `QuotaExceeded` or `StorageQuotaExceeded`; then
+    nothing was stored. The row it returns has the status `uploaded`.
     `elsewhere` gives, for a key and a size in bytes, a signed URL to fetch the object from where
     it is too big for this home to answer with, else None. `bucket` and `s3_url` (of an image id)
     name where originals are, as rows tell it.

@@ -21,7 +21,7 @@ def upload(home: Home, request: Request) -> Response:
     """Check the body, store it with its row, answer.
 
     Raises `Forbidden`, `Scope`, `Multipart`, `EmptyBody`, `BodyTooLarge`, what the probe
-    raises, what idempotency raises, and `StoreUnavailable`: then nothing was accepted.
+    raises, what idempotency raises, what `Home.accept` does: then nothing was accepted.
     """
     key = authorise(request, "write")
     check_body(request, home.settings.max_direct_bytes)

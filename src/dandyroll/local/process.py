@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from dandyroll.errors import DandyrollError
-from dandyroll.local.workers import Worker, WorkerOptions
+from dandyroll.errors import DandyrollError, StoreUnavailable
+from dandyroll.local.worker_options import WorkerOptions
+from dandyroll.local.workers import Worker
 from dandyroll.settings import Settings
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -47,10 +48,17 @@ def plan(paths: list[Path], out: Path) -> list[Outcome]:
     return [*planned.values(), *refused]
 
 
-def process(planned: list[Outcome], settings: Settings) -> Iterator[Outcome]:
-    """Process what is planned without an error; outcomes come as they are done."""
+def process(planned: list[Outcome], out: Path, settings: Settings) -> Iterator[Outcome]:
+    """Process what is planned without an error; outcomes come as they are done.
+
+    The workers can write in `out` and nowhere else. Raises `StoreUnavailable` if it cannot be made.
+    """
     count = settings.workers or os.cpu_count() or 1
-    options = WorkerOptions(Path(), settings.max_pixels)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"--out {out}: cannot be made ({error.strerror}).") from error
+    options = WorkerOptions.from_settings(settings, Path(), (out,))
     idle: SimpleQueue[Worker] = SimpleQueue()
     workers = [Worker(options) for _ in range(count)]
     for worker in workers:

@@ -6,7 +6,6 @@ import socket
 
 import uvicorn
 
-from dandyroll.local.api_keys import is_valid_api_key
 from dandyroll.local.gateway import create_app
 from dandyroll.local.home import LocalHome
 from dandyroll.settings import BadSetting
@@ -32,7 +31,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(local: LocalHome, listening: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM; the home is still open afterwards."""
-    app = create_app(local.home, lambda value: is_valid_api_key(local.database, value))
+    app = create_app(local.home, local.admission)
     config = uvicorn.Config(
         app,
         http="httptools",
