@@ -102,6 +102,15 @@ def test_an_answer_that_is_not_ours_is_told_as_such(kind: str) -> None:
                 assert caught.value.code == f"http_{page.status}"
 
 
+def test_a_deletion_that_another_server_redirected_did_not_happen(kind: str) -> None:
+    with (
+        scripted([Reply(301, b"", {"Location": "/login"})]) as server,
+        open_client(kind, server.url, KEY) as client,
+        pytest.raises(Problem, match="http_301"),
+    ):
+        client.delete("a.jpg")
+
+
 def test_a_download_is_whole_or_not_there(kind: str, tmp_path: Path) -> None:
     target = tmp_path / "picture.jpg"
     cut = Reply(200, b"picture", {"Content-Type": "image/jpeg"}, cut=3)

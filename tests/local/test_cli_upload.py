@@ -112,6 +112,7 @@ def test_a_record_is_believed_only_as_far_as_the_server_agrees(
     first = person.upload(folder / "a.jpg", "--record", record)
     other = Person(served, tmp_path, "someoneelse")
     assert other.upload(folder / "a.jpg", "--record", record)[0]["state"] == "uploaded"
+    assert person.upload(folder / "a.jpg", "--record", record)[0]["state"] == "present"
     wrong = record.read_text().replace(first[0]["image-id"], "upload-gone.jpg")
     record.write_text(wrong)
     assert person.upload(folder / "a.jpg", "--record", record)[0]["state"] == "uploaded"
