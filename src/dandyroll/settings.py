@@ -97,6 +97,10 @@ class Settings:
         default=5_000,
         metadata={"help": "Local home: requests of all callers together at once."},
     )
+    url: str = field(default="", metadata={"help": "Commands that talk to a server: where it is."})
+    key: str = field(
+        default="", repr=False, metadata={"help": "Commands that talk to a server: your API key."}
+    )
     fault: str = field(
         default="",
         metadata={"help": "For tests: `POINT=kill` or `POINT=fail` trips a named fault point."},
