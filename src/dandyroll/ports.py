@@ -67,7 +67,7 @@ class Catalogue(Protocol):
         """
 
     def release(self, claim: Claim) -> None:
-        """End the lease of a claim one holds, so that a retry may go on at once.
+        """End the lease of a claim one holds, so that another request need not wait for it.
 
         Does nothing where another has it.
         """

@@ -59,9 +59,8 @@ def _accept_once(home: Home, row: Row, data: bytes, key: str) -> Row:
     try:
         image_id = claimed.claim.image_id
         return home.accept(replace(row, image_id=image_id, s3_url=home.s3_url(image_id)), data)
-    except Exception:
+    finally:  # a failed try may be repeated at once, and a finished one after a deletion
         home.catalogue.release(claimed.claim)
-        raise
 
 
 def _accept_under_free_id(home: Home, row: Row, data: bytes) -> Row:
