@@ -74,8 +74,8 @@ $(EMULATOR)/.ready: $(EMULATOR)/.python requirements-build.lock requirements-emu
 
 # --- use ---------------------------------------------------------------------------------------
 
-run: $(VENV)/.product ## start the server with a demo key and pictures
-	@$(BIN)/dandyroll serve --demo
+run: $(VENV)/.product ## start the server with a demo key and a picture (ARGS="--port 8001")
+	@$(BIN)/dandyroll serve --demo $(ARGS)
 
 # --- tests and checks --------------------------------------------------------------------------
 

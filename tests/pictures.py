@@ -57,5 +57,16 @@ def broken_png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*part) for part in parts)
 
 
+def any_picture(chance: random.Random) -> bytes:
+    """One of several kinds and sizes; one in five cannot be decoded."""
+    seed = chance.randrange(10**6)
+    kind = chance.randrange(5)
+    if kind == 0:
+        return broken_png()
+    if kind == 1:
+        return png(seed=seed)
+    return jpeg(chance.randrange(200, 2000), chance.randrange(200, 1400), seed)
+
+
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

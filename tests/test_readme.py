@@ -11,14 +11,14 @@ from typing import Any
 from tests.local.served_home import free_port
 
 ROOT = Path(__file__).parent.parent
-BLOCKS = re.findall(r"```(sh|json)\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+BLOCKS = re.findall(r"```(sh|json|python)\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
 
 
 def test_the_readme_works_as_pasted(tmp_path: Path) -> None:
     port = str(free_port())
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
-    environment = {**os.environ}
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
     server: subprocess.Popen[str] | None = None
     output = ""
     try:
@@ -30,6 +30,8 @@ def test_the_readme_works_as_pasted(tmp_path: Path) -> None:
                 assert "pytest" in _dry_run("test")
             elif text.startswith("export "):
                 assert re.match(r"export (KEY=dr1Odemo|ID=upload-)", text)
+            elif language == "python":
+                _run_python(text.replace(":8000", f":{port}"), tmp_path, environment)
             elif language == "sh":
                 output = _run(text.replace(":8000", f":{port}"), tmp_path, environment)
                 if "/upload " in text:
@@ -42,12 +44,13 @@ def test_the_readme_works_as_pasted(tmp_path: Path) -> None:
             server.terminate()
             server.communicate(timeout=20)
     assert (tmp_path / "picture.jpg").read_bytes()[:2] == b"\xff\xd8"
-    assert (tmp_path / "processed" / "sample.jpg").exists()
+    for made in ("fetched/sample.jpg", "from-python.jpg", "processed/sample.jpg"):
+        assert (tmp_path / made).read_bytes()[:2] == b"\xff\xd8"
 
 
 def _make_run(folder: Path, port: str) -> "subprocess.Popen[str]":
     """What `make run` runs, on another port."""
-    command = _dry_run("run").strip().splitlines()[-1].removeprefix("@")
+    command = _dry_run("run").strip().splitlines()[-1].removeprefix("@").strip()
     assert command.endswith("dandyroll serve --demo")
     return subprocess.Popen(
         [*command.split(), "--port", port], cwd=folder, stdout=subprocess.PIPE, text=True
@@ -77,6 +80,12 @@ def _run(text: str, folder: Path, environment: dict[str, str]) -> str:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, text + done.stdout + done.stderr
     return done.stdout
+
+
+def _run_python(text: str, folder: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-c", text]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "1920\n"), done.stdout + done.stderr
 
 
 _CURL = "curl --retry 20 --retry-connrefused --retry-delay 1 "  # the server may still be starting

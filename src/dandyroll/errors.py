@@ -2,15 +2,15 @@
 
     DandyrollError
     ├─ EmptyBody BadParameter                                         400
-    ├─ Forbidden Scope                                                403
+    ├─ Forbidden Scope StorageQuotaExceeded                           403
     ├─ NotFound                                                       404
     ├─ BodyTimeout                                                    408
     ├─ NotReady ImageFailed Conflict UploadInFlight                   409
     ├─ BodyTooLarge                                                   413
     ├─ Multipart UnsupportedFormat                                    415
     ├─ CorruptImage TruncatedImage TooManyPixels UnsupportedAnimation 422
-    ├─ IdempotencyMismatch                                            422
-    ├─ TooManyRequests                                                429
+    ├─ IdempotencyMismatch TooMuchMemory                              422
+    ├─ TooManyRequests QuotaExceeded                                  429
     ├─ Internal WorkerCrashed StageTimeout OriginalMissing UnknownPolicy  500
     └─ StoreUnavailable Busy                                          503
 
@@ -58,6 +58,12 @@ class Scope(DandyrollError):
     """A good API key, but not for this route."""
 
     code, status = "scope", 403
+
+
+class StorageQuotaExceeded(DandyrollError):
+    """With this upload the owner would keep more bytes than they may (local home only)."""
+
+    code, status = "storage_quota_exceeded", 403
 
 
 class NotFound(DandyrollError):
@@ -138,6 +144,12 @@ class UnsupportedAnimation(DandyrollError):
     code, status = "unsupported_animation", 422
 
 
+class TooMuchMemory(DandyrollError):
+    """The image would take more memory than one worker may use (local home only)."""
+
+    code, status = "too_much_memory", 422
+
+
 class IdempotencyMismatch(DandyrollError):
     """The `Idempotency-Key` was used before, with another body."""
 
@@ -148,6 +160,12 @@ class TooManyRequests(DandyrollError):
     """Over the rate of the key or of the whole API."""
 
     code, status = "too_many_requests", 429
+
+
+class QuotaExceeded(DandyrollError):
+    """The owner's uploads of the day, in UTC, are used up (local home only)."""
+
+    code, status = "quota_exceeded", 429
 
 
 class Internal(DandyrollError):

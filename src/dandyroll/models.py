@@ -64,7 +64,9 @@ class Rendition:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return cls(**{**value, "mark": _box(value.get("mark"))})
+        known = {f.name for f in fields(cls)}
+        attributes = {name: part for name, part in value.items() if name in known}
+        return cls(**{**attributes, "mark": _box(value.get("mark"))})
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class Catalogue(Protocol):
         """
 
     def release(self, claim: Claim) -> None:
-        """End the lease of a claim one holds, so that a retry may go on at once.
+        """End the lease of a claim one holds, so that another request need not wait for it.
 
         Does nothing where another has it.
         """
@@ -97,10 +97,11 @@ class Home:
     `probe` reads an image's header where a hostile file can do no harm; it raises what
     `imaging.header.read_header` raises. `accept` makes an upload durable: when it returns, the
     original and its row are stored and the pipeline will run; it raises `Conflict` when the
-    id is taken, and then nothing was stored. The row it returns has the status `uploaded`.
-    `retry` has a failed image processed anew, and returns its row as it stands. `ticket` gives
-    leave to put the bytes of a row that is `awaiting` them, its `size_bytes` long; when they
-    have come, the pipeline starts as it does for any upload.
+    id is taken, and in a home with quotas `QuotaExceeded` or `StorageQuotaExceeded`; then
+    nothing was stored. The row it returns has the status `uploaded`. `retry` has a failed image
+    processed anew, and returns its row as it stands. `ticket` gives leave to put the bytes of a
+    row that is `awaiting` them, its `size_bytes` long; when they have come, the pipeline starts
+    as it does for any upload.
     `elsewhere` gives, for a key and a size in bytes, a signed URL to fetch the object from where
     it is too big for this home to answer with, else None. `bucket` and `s3_url` (of an image id)
     name where originals are, as rows tell it.

@@ -77,6 +77,37 @@ class Settings:
         default=60,
         metadata={"help": "Local home: after this long on one image its worker is killed."},
     )
+    worker_memory_bytes: int = field(
+        default=2_000_000_000,
+        metadata={"help": "Local home: the memory one worker may take. 50 megapixels need up to "
+                          "1400000000, as an interlaced PNG of 16 bits with alpha."},
+    )  # fmt: skip
+    worker_jobs: int = field(
+        default=1_000,
+        metadata={"help": "Local home: after so many images a worker is replaced by a new one. "
+                          "0: never."},
+    )  # fmt: skip
+    key_requests_per_s: int = field(
+        default=100,
+        metadata={"help": "Local home: requests a second an API key may go on making. "
+                          "0: no limit."},
+    )  # fmt: skip
+    key_burst: int = field(
+        default=5_000,
+        metadata={"help": "Local home: requests a key that was idle may make at once."},
+    )
+    api_requests_per_s: int = field(
+        default=10_000,
+        metadata={"help": "Local home: requests a second of all callers together. 0: no limit."},
+    )
+    api_burst: int = field(
+        default=5_000,
+        metadata={"help": "Local home: requests of all callers together at once."},
+    )
+    url: str = field(default="", metadata={"help": "Commands that talk to a server: where it is."})
+    key: str = field(
+        default="", repr=False, metadata={"help": "Commands that talk to a server: your API key."}
+    )
     fault: str = field(
         default="",
         metadata={"help": "For tests: `POINT=kill` or `POINT=fail` trips a named fault point."},
@@ -89,7 +120,7 @@ class Settings:
             value = getattr(self, setting.name)
             if setting.type is int and value < 0:
                 raise BadSetting(f"{setting.env}: expected a number of at least 0; got {value}.")
-        for name in ("max_direct_bytes", "max_pixels", "body_timeout_s", "job_timeout_s"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) == 0:
                 raise BadSetting(f"{PREFIX}{name.upper()}: expected a number of at least 1; got 0.")
 
@@ -114,6 +145,14 @@ class Settings:
                 raise BadSetting(f"{env}: expected {kind}; got {text!r}.") from None
         return cls(**{**values, **{k: v for k, v in given.items() if v is not None}})
 
+
+_AT_LEAST_ONE = (
+    "max_direct_bytes",
+    "max_pixels",
+    "body_timeout_s",
+    "job_timeout_s",
+    "worker_memory_bytes",
+)
 
 SETTINGS: tuple[Setting, ...] = tuple(
     Setting(

@@ -47,7 +47,7 @@ def assert_survives(
     Returns how many events were delivered beside those the store sends itself.
     """
     client = Client.new(aws)
-    bodies = [_picture(chance) for _ in range(uploads)]
+    bodies = [pictures.any_picture(chance) for _ in range(uploads)]
     again = [2 if every_event_twice else chance.randrange(3) for _ in bodies]
     delays_s = [chance.uniform(0, 0.5) for _ in range(sum(again))]
     late: list[str] = []
@@ -94,13 +94,3 @@ def _accepted(client: Client, body: bytes, key: str) -> str:
         assert answer.status in (409, 429, 500, 502, 503), answer.body  # throttled: ask again
         time.sleep(0.3)
     raise TimeoutError("Expected the upload to be accepted within 120 s; it was not.")
-
-
-def _picture(chance: random.Random) -> bytes:
-    seed = chance.randrange(10**6)
-    kind = chance.randrange(5)
-    if kind == 0:
-        return pictures.broken_png()
-    if kind == 1:
-        return pictures.png(seed=seed)
-    return pictures.jpeg(chance.randrange(200, 1800), chance.randrange(200, 1200), seed)

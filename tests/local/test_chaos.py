@@ -38,7 +38,7 @@ def assert_survives(
 ) -> None:
     """Upload while processes die; then the invariant must hold for each accepted upload."""
     uploaded: dict[str, bytes] = {}
-    bodies = [_picture(chance) for _ in range(uploads)]
+    bodies = [pictures.any_picture(chance) for _ in range(uploads)]
     done = threading.Event()
 
     def upload(number: int) -> None:
@@ -80,13 +80,3 @@ def _kill_at_random(
             assert served.server is not None
             served.server.wait()
             served.start()
-
-
-def _picture(chance: random.Random) -> bytes:
-    seed = chance.randrange(10**6)
-    kind = chance.randrange(4)
-    if kind == 0:
-        return pictures.broken_png()
-    if kind == 1:
-        return pictures.png(seed=seed)
-    return pictures.jpeg(chance.randrange(200, 2400), chance.randrange(200, 1600), seed)

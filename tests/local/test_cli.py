@@ -95,7 +95,8 @@ def test_process_makes_a_folder_of_pictures(tmp_path: Path) -> None:
     assert "2 processed, 0 failed" in done.stderr
     with Image.open(out / "a.jpg") as a, Image.open(out / "sub" / "b.png") as b:
         assert (a.size, b.mode) == ((1280, 640), "RGBA")
-    assert sorted(p.name for p in out.rglob("*") if p.is_file()) == ["a.jpg", "b.png"]
+    made = sorted(p.name for p in out.rglob("*") if p.is_file())
+    assert made == [".dandyroll.jsonl", "a.jpg", "b.png"]
 
 
 def test_process_names_what_failed_and_does_the_rest(tmp_path: Path) -> None:
@@ -108,10 +109,10 @@ def test_process_names_what_failed_and_does_the_rest(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"{bad}: unsupported_format:" in done.stderr
     assert f"{cut}: corrupt_image:" in done.stderr
-    assert f"{tmp_path / 'missing.jpg'}: no such file" in done.stderr
-    assert "has the same name" in done.stderr
+    assert f"{tmp_path / 'missing.jpg'}: no_such_file:" in done.stderr
+    assert f"{good}: same_name:" in done.stderr
     assert "1 processed, 4 failed" in done.stderr
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["good.jpg"]
+    assert [p.name for p in (tmp_path / "out").glob("[!.]*")] == ["good.jpg"]
 
 
 def test_process_never_overwrites_its_source(tmp_path: Path) -> None:

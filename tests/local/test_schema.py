@@ -9,6 +9,7 @@ from dandyroll.local.api_keys import is_valid_api_key, list_api_keys
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.database import Database
 from dandyroll.local.queue import Queue
+from dandyroll.local.quota import quota_of
 from dandyroll.local.schema import MIGRATIONS, VERSION, migrate
 from dandyroll.settings import BadSetting
 
@@ -37,6 +38,7 @@ def test_a_file_of_that_version_opens_whole(tmp_path: Path, version: int) -> Non
         assert (task.job.image_id, task.tries) == (row.image_id, 1)
         assert [key.owner for key in list_api_keys(database)] == ["shop"]
         assert is_valid_api_key(database, _KEY)
+        assert quota_of(database, "shop").stored_bytes == row.size_bytes
     finally:
         database.close()
 

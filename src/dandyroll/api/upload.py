@@ -20,7 +20,7 @@ def upload(home: Home, request: Request) -> Response:
     """Check the body, store it with its row, answer.
 
     Raises `Forbidden`, `Scope`, `Multipart`, `EmptyBody`, `BodyTooLarge`, what the probe
-    raises, what idempotency raises, and `StoreUnavailable`: then nothing was accepted.
+    raises, what idempotency raises, what `Home.accept` does: then nothing was accepted.
     """
     key = authorise(request, "write")
     check_body(request, home.settings.max_direct_bytes)
@@ -61,9 +61,8 @@ def _accept_once(home: Home, row: Row, data: bytes, key: str) -> Row:
     try:
         image_id = claimed.claim.image_id
         return home.accept(replace(row, image_id=image_id, s3_url=home.s3_url(image_id)), data)
-    except Exception:
+    finally:  # a failed try may be repeated at once, and a finished one after a deletion
         home.catalogue.release(claimed.claim)
-        raise
 
 
 def _created(row: Row) -> Response:

@@ -6,7 +6,7 @@ idempotency key finds it and goes on.
 
 from dataclasses import replace
 
-from dandyroll.errors import Conflict
+from dandyroll.errors import Conflict, QuotaExceeded, StorageQuotaExceeded
 from dandyroll.keys import original_key
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.objects import FileObjectStore
@@ -19,6 +19,7 @@ def accept(
     objects: FileObjectStore, catalogue: SqliteCatalogue, queue: Queue, row: Row, data: bytes
 ) -> Row:
     """Keeps the promise of `ports.Home.accept`."""
+    catalogue.check_quota(row)  # a first look, before the bytes are written for nothing
     uploaded = replace(row, status="uploaded")
     key = original_key(row.image_id)
     try:
@@ -28,8 +29,9 @@ def accept(
             raise
     try:
         catalogue.accept(uploaded, first_job(uploaded))
-    except Conflict:
-        objects.delete(key)
+    except (Conflict, QuotaExceeded, StorageQuotaExceeded):
+        if not catalogue.has(row.image_id, row.sha256):  # else another try of it was faster
+            objects.delete(key)
         raise
     queue.put(row.image_id)
     return uploaded

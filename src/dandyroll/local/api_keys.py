@@ -7,6 +7,8 @@ from dandyroll.api_keys import SCOPES, hash_api_key, mint_api_key
 from dandyroll.errors import NotFound
 from dandyroll.local.database import Database
 
+_NAME_DIGITS = 12
+
 
 @dataclass(frozen=True)
 class StoredKey:
@@ -37,7 +39,9 @@ def list_api_keys(database: Database) -> list[StoredKey]:
     """All keys, newest first."""
     found = database.read().execute("SELECT * FROM api_key ORDER BY created_at DESC, hash")
     return [
-        StoredKey(key_hash[:12], owner, tuple(scopes.split(",")), expires_at, created, revoked)
+        StoredKey(
+            key_hash[:_NAME_DIGITS], owner, tuple(scopes.split(",")), expires_at, created, revoked
+        )
         for key_hash, owner, scopes, expires_at, created, revoked in found
     ]
 
@@ -45,13 +49,22 @@ def list_api_keys(database: Database) -> list[StoredKey]:
 def revoke_api_key(database: Database, name_or_value: str) -> StoredKey:
     """Refuse the key from now on; `NotFound` unless exactly one key is meant."""
     key_hash = hash_api_key(name_or_value)
-    meant = [key for key in list_api_keys(database) if key.name in (name_or_value, key_hash[:12])]
+    meant = [
+        key
+        for key in list_api_keys(database)
+        if key.name in (name_or_value, key_hash[:_NAME_DIGITS])
+    ]
     if len(meant) != 1:
         raise NotFound(f"Expected the name or value of one key; it names {len(meant)}.")
     sql = "UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE hash LIKE ? || '%'"
     bindings = (int(time.time()), meant[0].name)
     database.write(lambda connection: connection.execute(sql, bindings))
     return meant[0]
+
+
+def name_of_api_key(value: str) -> str:
+    """The name under which a key is listed."""
+    return hash_api_key(value)[:_NAME_DIGITS]
 
 
 def is_valid_api_key(database: Database, value: str) -> bool:

@@ -11,6 +11,7 @@ from dandyroll.cursor import decode_cursor, encode_cursor
 from dandyroll.errors import Conflict, NotFound
 from dandyroll.local.database import Database
 from dandyroll.local.queue import add_job, remove_job
+from dandyroll.local.quota import check_quota
 from dandyroll.models import SETTLED, Changes, Claim, Job, Page, Row, Status
 from dandyroll.pipeline import first_job
 
@@ -25,13 +26,27 @@ class SqliteCatalogue:
         self._database.write(lambda connection: _create(connection, row))
 
     def accept(self, row: Row, job: Job) -> None:
-        """Write a new row and its job in one transaction; `Conflict` as `create` raises it."""
+        """Write a new row and its job in one transaction.
+
+        Raises `Conflict` as `create` does, and `QuotaExceeded` or `StorageQuotaExceeded`.
+        """
 
         def operation(connection: apsw.Connection) -> None:
             _create(connection, row)
             add_job(connection, job)
 
         self._database.write(operation)
+
+    def check_quota(self, row: Row) -> None:
+        """Whether its owner may add the row, as it looks now. Raises as `create` does."""
+        check_quota(self._database.read(), row)
+
+    def has(self, image_id: str, sha256: str | None) -> bool:
+        """Whether there is a row of that id, and for those bytes."""
+        try:
+            return _get(self._database.read(), image_id).sha256 == sha256
+        except NotFound:
+            return False
 
     def get(self, image_id: str) -> Row:
         return _get(self._database.read(), image_id)
@@ -137,6 +152,7 @@ def _create(connection: apsw.Connection, row: Row) -> None:
     try:
         standing = _get(connection, row.image_id)
     except NotFound:
+        check_quota(connection, row)
         _insert(connection, row)
         return
     same_upload = (standing.owner, standing.sha256) == (row.owner, row.sha256)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import apsw
 
@@ -33,7 +34,8 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._local = threading.local()
-        self._readers: list[apsw.Connection] = []
+        # Weakly: a thread's connection is closed when the thread ends, and threads come and go.
+        self._readers: WeakSet[apsw.Connection] = WeakSet()
         self._waiting: queue.SimpleQueue[tuple[Operation, Future[Any]] | None] = queue.SimpleQueue()
         connection = self._connect()
         migrate(connection)
@@ -57,13 +59,13 @@ class Database:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
-            self._readers.append(connection)
+            self._readers.add(connection)
         return connection
 
     def close(self) -> None:
         self._waiting.put(None)
         self._writer.join()
-        for connection in self._readers:
+        for connection in list(self._readers):
             connection.close()
 
     def _connect(self) -> apsw.Connection:

@@ -8,7 +8,8 @@ from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.faults import fault
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue, Task
-from dandyroll.local.workers import Worker, WorkerOptions
+from dandyroll.local.worker_options import WorkerOptions
+from dandyroll.local.workers import Worker
 from dandyroll.pipeline import RETRY, record, record_failure
 
 log = logging.getLogger("dandyroll.dispatch")

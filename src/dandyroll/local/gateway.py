@@ -16,11 +16,12 @@ from starlette.responses import Response as AsgiResponse
 from starlette.routing import Route as AsgiRoute
 
 from dandyroll.api import http
-from dandyroll.api.access import API_KEY_HEADER, FORBIDDEN
+from dandyroll.api.access import API_KEY_HEADER
 from dandyroll.api.problem import problem
 from dandyroll.api.routes import ROUTES, Route, answer, no_such_route
 from dandyroll.api.upload import too_large
-from dandyroll.errors import BodyTimeout, DandyrollError, Forbidden
+from dandyroll.errors import BodyTimeout, DandyrollError
+from dandyroll.local.admission import Admission
 from dandyroll.local.page import page_routes
 from dandyroll.local.tickets import Tickets
 from dandyroll.ports import Home
@@ -33,9 +34,9 @@ _WAITING_THREADS = 64  # for `?wait=`: they sleep, and must not keep others wait
 Endpoint = Callable[[AsgiRequest], Awaitable[AsgiResponse]]
 
 
-def create_app(home: Home, tickets: Tickets, is_valid_api_key: Callable[[str], bool]) -> Starlette:
+def create_app(home: Home, admission: Admission, tickets: Tickets) -> Starlette:
     """The whole API as an ASGI application, one Starlette route for each of `ROUTES`."""
-    gateway = Gateway(home, tickets, is_valid_api_key)
+    gateway = Gateway(home, admission, tickets)
     app = Starlette(
         routes=[
             *(gateway.route(route) for route in ROUTES),
@@ -51,12 +52,10 @@ def create_app(home: Home, tickets: Tickets, is_valid_api_key: Callable[[str], b
 class Gateway:
     """Turns ASGI requests into ours and our responses into ASGI's."""
 
-    def __init__(
-        self, home: Home, tickets: Tickets, is_valid_api_key: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, home: Home, admission: Admission, tickets: Tickets) -> None:
         self._home = home
+        self._admission = admission
         self._tickets = tickets
-        self._is_valid_api_key = is_valid_api_key
         self._bodies = asyncio.Semaphore(_BODIES)
         self._files = asyncio.Semaphore(_FILES)
         self._threads = CapacityLimiter(_THREADS)
@@ -88,12 +87,24 @@ class Gateway:
         return AsgiResponse(status_code=200)
 
     async def unknown(self, request: AsgiRequest, error: Exception) -> AsgiResponse:
+        try:
+            self._admission.admit_anyone()
+        except DandyrollError as over:
+            return _to_asgi(problem(over, _trace_id()))
         return _to_asgi(answer(no_such_route, self._home, _from_asgi(request, b"")))
 
     async def _answer(self, route: Route, request: AsgiRequest) -> AsgiResponse:
-        key = request.headers.get(API_KEY_HEADER, "")
-        if route.needs_key and not self._is_valid_api_key(key):
-            return _to_asgi(problem(Forbidden(FORBIDDEN), _trace_id()))
+        if not route.needs_key:  # nor is it throttled: who asks after our health must learn it
+            return await self._handle(route, request)
+        try:
+            name = self._admission.admit(request.headers.get(API_KEY_HEADER, ""))
+        except DandyrollError as error:
+            return _to_asgi(problem(error, _trace_id()))
+        response = await self._handle(route, request)
+        self._admission.note(name, response.status_code, _uploaded_bytes(route, request))
+        return response
+
+    async def _handle(self, route: Route, request: AsgiRequest) -> AsgiResponse:
         if route.method in ("GET", "DELETE"):
             limiter = self._waiting_threads if "wait" in request.query_params else self._threads
             return await self._in_thread(route, _from_asgi(request, b""), limiter)
@@ -104,6 +115,7 @@ class Gateway:
                 return _to_asgi(problem(error, _trace_id()))
             except ClientDisconnect:
                 return AsgiResponse(status_code=400)  # nobody is there to read it
+            request.state.body_bytes = len(body)
             return await self._in_thread(route, _from_asgi(request, body), self._threads)
 
     async def _in_thread(
@@ -132,6 +144,10 @@ class Gateway:
         except TimeoutError:
             raise BodyTimeout(f"Expected the whole body within {timeout_s} s.") from None
         return b"".join(chunks)
+
+
+def _uploaded_bytes(route: Route, request: AsgiRequest) -> int | None:
+    return getattr(request.state, "body_bytes", 0) if route.path == "/upload" else None
 
 
 def _from_asgi(request: AsgiRequest, body: bytes) -> http.Request:

@@ -1,24 +1,32 @@
 """The local home, wired by hand: what the server holds while it runs."""
 
 import fcntl
+import logging
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Self
 
-from dandyroll.local import accept, faults
+from dandyroll.keys import RENDITIONS
+from dandyroll.local import accept
+from dandyroll.local.admission import Admission, open_admission
 from dandyroll.local.catalogue import SqliteCatalogue
+from dandyroll.local.confine import NONE, confinement
 from dandyroll.local.database import Database
 from dandyroll.local.dispatch import Dispatcher
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
 from dandyroll.local.tickets import Tickets, ticket_secret
-from dandyroll.local.workers import Probes, WorkerOptions
+from dandyroll.local.usage import UsageCounter
+from dandyroll.local.worker_options import WorkerOptions
+from dandyroll.local.workers import Probes
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
 from dandyroll.settings import BadSetting, Settings
+
+log = logging.getLogger("dandyroll.home")
 
 _PROBES = 1
 
@@ -31,6 +39,7 @@ class LocalHome:
 
     home: Home
     database: Database
+    admission: Admission
     tickets: Tickets
     resources: ExitStack
 
@@ -52,11 +61,16 @@ def open_home(settings: Settings) -> LocalHome:
         objects.sweep()
         database = open_database(settings.data_dir)
         resources.callback(database.close)
+        usage = UsageCounter(database)
+        resources.callback(usage.close)
         catalogue, queue = SqliteCatalogue(database), Queue(database)
         catalogue.end_leases()
-        options = WorkerOptions(objects_root(settings.data_dir), settings.max_pixels)
+        _say_what_is_not_confined()
+        options = WorkerOptions.from_settings(
+            settings, objects_root(settings.data_dir), objects.folders(RENDITIONS)
+        )
         workers = settings.workers or os.cpu_count() or 1
-        probes = Probes(options, _PROBES)
+        probes = Probes(replace(options, writable=()), _PROBES)
         resources.callback(probes.close)
         dispatcher = Dispatcher(queue, catalogue, objects, options, workers, settings.job_timeout_s)
         resources.callback(dispatcher.close)
@@ -87,8 +101,9 @@ def open_home(settings: Settings) -> LocalHome:
             policy=DEFAULT,
             settings=settings,
         )
+        admission = open_admission(database, usage, settings)
         faults.arm(settings.fault)
-        return LocalHome(home, database, tickets, resources.pop_all())
+        return LocalHome(home, database, admission, tickets, resources.pop_all())
 
 
 def open_database(data_dir: Path) -> Database:
@@ -98,6 +113,15 @@ def open_database(data_dir: Path) -> Database:
 
 def objects_root(data_dir: Path) -> Path:
     return data_dir / "objects"
+
+
+def _say_what_is_not_confined() -> None:
+    missing = [bound for bound, means in confinement().items() if means == NONE]
+    if missing:
+        log.warning(
+            "This system cannot bound what workers do in: %s. See docs/limits.md.",
+            ", ".join(missing),
+        )
 
 
 def _only_server(data_dir: Path) -> IO[bytes]:

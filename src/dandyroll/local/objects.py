@@ -93,6 +93,12 @@ class FileObjectStore:
             key for key in keys if key.startswith(prefix) and not key.startswith(_TEMPORARY)
         )
 
+    def folders(self, prefix: str) -> tuple[Path, ...]:
+        """The folders that whoever stores objects under `prefix` must be able to write in."""
+        folder = self._path(prefix)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder, self._temporary
+
     def sweep(self) -> int:
         """Remove what a crash left half written; to be called while nothing is being written."""
         left = list(self._temporary.iterdir())

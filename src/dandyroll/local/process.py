@@ -3,12 +3,16 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Literal
 
-from dandyroll.errors import DandyrollError
-from dandyroll.local.workers import Worker, WorkerOptions
+from dandyroll.errors import DandyrollError, StoreUnavailable
+from dandyroll.local.made import Made, sha256_of
+from dandyroll.local.worker_options import WorkerOptions
+from dandyroll.local.workers import Worker
+from dandyroll.policy import DEFAULT
 from dandyroll.settings import Settings
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -16,41 +20,59 @@ _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: `error` is None where `target` was written."""
+    """What is to become of one file, or became of it: `skipped` where it was there already.
+
+    `code` and `message` say why one failed.
+    """
 
     source: Path
     target: Path
-    error: str | None
+    state: Literal["planned", "processed", "skipped", "failed"] = "planned"
+    code: str = ""
+    message: str = ""
+
+    def failed(self, code: str, message: str) -> "Outcome":
+        return replace(self, state="failed", code=code, message=message)
 
 
 def plan(paths: list[Path], out: Path) -> list[Outcome]:
     """Which file becomes which, a folder's pictures under their own relative names.
 
-    A plan has an error where a path is not there, or a target would overwrite a source or
-    another target.
+    One has failed before it began where a path is not there, or a target would overwrite a
+    source or another target. What lies in `out` is no folder's picture.
     """
     planned: dict[Path, Outcome] = {}
     refused: list[Outcome] = []
-    for source, target in _pairs(paths, out):
-        error = None
+    for source, name in find_pictures(paths, out):
+        outcome = Outcome(source, out / name)
         if not source.is_file():
-            error = "no such file"
-        elif target.resolve() == source.resolve():
-            error = "would be overwritten; choose another --out"
-        elif target in planned:
-            error = f"has the same name as {planned[target].source}"
-        outcome = Outcome(source, target, error)
-        if error:
-            refused.append(outcome)
+            refused.append(outcome.failed("no_such_file", "There is no such file."))
+        elif outcome.target.resolve() == source.resolve():
+            message = "It would be overwritten; choose another --out."
+            refused.append(outcome.failed("would_overwrite", message))
+        elif outcome.target in planned:
+            message = f"It has the same name as {planned[outcome.target].source}."
+            refused.append(outcome.failed("same_name", message))
         else:
-            planned[target] = outcome
+            planned[outcome.target] = outcome
     return [*planned.values(), *refused]
 
 
-def process(planned: list[Outcome], settings: Settings) -> Iterator[Outcome]:
-    """Process what is planned without an error; outcomes come as they are done."""
+def process(
+    planned: list[Outcome], out: Path, settings: Settings, *, force: bool = False
+) -> Iterator[Outcome]:
+    """Process what is planned; outcomes come as they are done.
+
+    What was made before, and is still what its source becomes, is skipped unless `force`. The
+    workers can write in `out` and nowhere else. Raises `StoreUnavailable` if it cannot be made.
+    """
     count = settings.workers or os.cpu_count() or 1
-    options = WorkerOptions(Path(), settings.max_pixels)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"--out {out}: cannot be made ({error.strerror}).") from error
+    options = WorkerOptions.from_settings(settings, Path(), (out,))
+    made = Made(out, DEFAULT.id)
     idle: SimpleQueue[Worker] = SimpleQueue()
     workers = [Worker(options) for _ in range(count)]
     for worker in workers:
@@ -59,27 +81,45 @@ def process(planned: list[Outcome], settings: Settings) -> Iterator[Outcome]:
     def one(outcome: Outcome) -> Outcome:
         worker = idle.get()
         try:
+            source_sha256 = sha256_of(outcome.source)
+            if not force and made.has(outcome.target, source_sha256):
+                return replace(outcome, state="skipped")
             worker.process(outcome.source, outcome.target, settings.job_timeout_s)
+            made.add(outcome.target, source_sha256)
         except DandyrollError as error:
-            return Outcome(outcome.source, outcome.target, f"{error.code}: {error.message}")
+            return outcome.failed(error.code, error.message)
+        except OSError as error:
+            return outcome.failed("store_unavailable", f"{error.strerror}: {error.filename}")
         finally:
             idle.put(worker)
-        return outcome
+        return replace(outcome, state="processed")
 
+    to_do = [outcome for outcome in planned if outcome.state == "planned"]
     try:
         with ThreadPoolExecutor(count) as threads:
-            for future in as_completed([threads.submit(one, p) for p in planned if not p.error]):
-                yield future.result()
+            try:
+                for future in as_completed([threads.submit(one, outcome) for outcome in to_do]):
+                    yield future.result()
+            except BaseException:  # Ctrl-C: what is begun is finished, the rest is not begun
+                threads.shutdown(cancel_futures=True)
+                raise
     finally:
         for worker in workers:
             worker.kill()
-    yield from (outcome for outcome in planned if outcome.error)
+    yield from (outcome for outcome in planned if outcome.state == "failed")
 
 
-def _pairs(paths: list[Path], out: Path) -> Iterator[tuple[Path, Path]]:
+def find_pictures(paths: list[Path], out: Path | None) -> Iterator[tuple[Path, Path]]:
+    """Each file named or found in a folder, and the name it has there: `sub/a.jpg`.
+
+    Folders are searched for pictures by their suffix, but not a folder `out` inside of them.
+    """
     for path in paths:
-        if path.is_dir():
-            inside = (p for p in sorted(path.rglob("*")) if p.suffix.lower() in _SUFFIXES)
-            yield from ((p, out / p.relative_to(path)) for p in inside if p.is_file())
-        else:
-            yield path, out / path.name
+        if not path.is_dir():
+            yield path, Path(path.name)
+            continue
+        made = out.resolve() if out and path.resolve() in out.resolve().parents else None
+        for found in sorted(path.rglob("*")):
+            ours = made is not None and made in found.resolve().parents
+            if found.suffix.lower() in _SUFFIXES and found.is_file() and not ours:
+                yield found, found.relative_to(path)

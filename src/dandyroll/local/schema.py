@@ -44,6 +44,54 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     """,
     """
+    CREATE TABLE quota (
+        owner TEXT PRIMARY KEY,
+        max_uploads_per_day INTEGER, -- absent: no limit
+        max_stored_bytes INTEGER,    -- the same
+        stored_bytes INTEGER NOT NULL DEFAULT 0,
+        uploads INTEGER NOT NULL DEFAULT 0, -- on `day`
+        day INTEGER NOT NULL DEFAULT 0      -- since 1970, UTC
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO quota (owner, stored_bytes)
+        SELECT owner, sum(coalesce(json_extract(row, '$.size_bytes'), 0))
+        FROM "image-metadata" GROUP BY owner;
+
+    CREATE TRIGGER quota_image_added AFTER INSERT ON "image-metadata" BEGIN
+        INSERT INTO quota (owner, stored_bytes, uploads, day)
+        VALUES (
+            NEW.owner,
+            coalesce(json_extract(NEW.row, '$.size_bytes'), 0),
+            1,
+            NEW.uploaded_at / 86400
+        )
+        ON CONFLICT (owner) DO UPDATE SET
+            stored_bytes = stored_bytes + excluded.stored_bytes,
+            uploads = CASE WHEN excluded.day > day THEN 1 ELSE uploads + 1 END,
+            day = max(day, excluded.day);
+    END;
+    CREATE TRIGGER quota_image_changed AFTER UPDATE OF row ON "image-metadata"
+    WHEN json_extract(OLD.row, '$.size_bytes') IS NOT json_extract(NEW.row, '$.size_bytes') BEGIN
+        UPDATE quota SET stored_bytes = stored_bytes
+            + coalesce(json_extract(NEW.row, '$.size_bytes'), 0)
+            - coalesce(json_extract(OLD.row, '$.size_bytes'), 0)
+        WHERE owner = NEW.owner;
+    END;
+    CREATE TRIGGER quota_image_removed AFTER DELETE ON "image-metadata" BEGIN
+        UPDATE quota SET stored_bytes = stored_bytes
+            - coalesce(json_extract(OLD.row, '$.size_bytes'), 0)
+        WHERE owner = OLD.owner;
+    END;
+
+    CREATE TABLE key_usage (
+        key TEXT PRIMARY KEY,        -- its name: the first 12 digits of its hash
+        requests INTEGER NOT NULL,
+        uploads INTEGER NOT NULL,
+        uploaded_bytes INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        last_used_at INTEGER NOT NULL -- epoch seconds
+    ) STRICT, WITHOUT ROWID;
+    """,
+    """
     ALTER TABLE "image-metadata"
         ADD COLUMN created_date TEXT GENERATED ALWAYS AS (row ->> '$.created_date') VIRTUAL;
     CREATE INDEX image_by_date ON "image-metadata" (created_date, "image-id");

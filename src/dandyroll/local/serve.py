@@ -1,11 +1,11 @@
 """Run the local home as a server until it is told to stop."""
 
+import os
 import signal
 import socket
 
 import uvicorn
 
-from dandyroll.local.api_keys import is_valid_api_key
 from dandyroll.local.gateway import create_app
 from dandyroll.local.home import LocalHome
 from dandyroll.settings import BadSetting
@@ -22,17 +22,16 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
         raise BadSetting(
-            f"--host {host} --port {port}: cannot listen there ({error.strerror}); "
-            "is another server running? Choose another --port."
+            f"--host {host} --port {port}: cannot listen there: {reason}. "
+            "Is another server running? Choose another --port."
         ) from None
 
 
 def serve(local: LocalHome, listening: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM; the home is still open afterwards."""
-    app = create_app(
-        local.home, local.tickets, lambda value: is_valid_api_key(local.database, value)
-    )
+    app = create_app(local.home, local.admission, local.tickets)
     config = uvicorn.Config(
         app,
         http="httptools",

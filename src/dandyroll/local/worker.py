@@ -1,11 +1,11 @@
 """A worker process: what touches a stranger's bytes, and may therefore be killed at any time.
 
-    python -m dandyroll.local.worker DESCRIPTOR DATA_FOLDER MAX_PIXELS
+    python -m dandyroll.local.worker DESCRIPTOR OPTIONS
 
-It answers one message after another over the socket it was given, and ends when its server
-does. `run` takes a job through all stages and stores the rendition; `probe` reads the header
-of the bytes that follow, `examine` that of an object; `process` makes one file into another.
-It writes no row: the server does.
+It confines itself, then answers one message after another over the socket it was given, and
+ends when its server does. `run` takes a job through all stages and stores the rendition; `probe`
+reads the header of the bytes that follow, `examine` that of an object; `process` makes one file
+into another; `confinement` says what holds it. It writes no row: the server does.
 """
 
 import ctypes
@@ -13,17 +13,21 @@ import hashlib
 import json
 import logging
 import signal
+import socket
 import sys
 from contextlib import suppress
 from dataclasses import asdict
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from dandyroll.errors import DandyrollError
+from dandyroll.errors import DandyrollError, TooMuchMemory
 from dandyroll.imaging.header import read_header
+from dandyroll.local.confine import confine, limit_cpu
+from dandyroll.local.faults import arm, fault
+from dandyroll.local.messages import receive, send
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.one_file import process_file
+from dandyroll.local.worker_options import WorkerOptions
 from dandyroll.models import Job
 from dandyroll.pipeline import run
 
@@ -31,41 +35,63 @@ log = logging.getLogger("dandyroll.worker")
 
 _PR_SET_PDEATHSIG = 1
 
+# What libvips and the libraries under it say when they were refused memory, or a thread for it.
+_NO_MEMORY = ("out of memory", "insufficient memory", "allocate", "error creating thread")
 
-def main(descriptor: int, objects_root: Path, max_pixels: int) -> None:
+
+def main(descriptor: int, options: WorkerOptions) -> None:
     """Answer messages until the server closes the socket or is gone."""
     _end_with_the_server()
-    objects = FileObjectStore(objects_root)
-    connection = Connection(descriptor)
+    connection = socket.socket(fileno=descriptor)
+    arm(options.fault)
+    holds = confine(options.memory_bytes, options.writable)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            message = json.loads(connection.recv_bytes())
-            body = connection.recv_bytes() if message["do"] == "probe" else b""
-            answer = _answer(message, body, objects, max_pixels)
-            connection.send_bytes(json.dumps(answer).encode())
+            message = json.loads(receive(connection))
+            body = receive(connection) if message["do"] == "probe" else b""
+            limit_cpu(message["timeout_s"])
+            answer = holds if message["do"] == "confinement" else _answer(message, body, options)
+            send(connection, json.dumps(answer).encode())
 
 
-def _answer(
-    message: dict[str, Any], body: bytes, objects: FileObjectStore, max_pixels: int
-) -> dict[str, Any]:
+def _answer(message: dict[str, Any], body: bytes, options: WorkerOptions) -> dict[str, Any]:
+    max_pixels = options.max_pixels
     try:
         if message["do"] == "probe":
+            fault("worker-probing")
             return {"header": asdict(read_header(body, max_pixels))}
         if message["do"] == "examine":
-            data = objects.get(message["key"])
+            fault("worker-probing")
+            data = FileObjectStore(options.objects_root).get(message["key"])
             header = read_header(data, max_pixels)
             sha256 = hashlib.sha256(data).hexdigest()
             return {"header": asdict(header), "sha256": sha256, "size_bytes": len(data)}
         if message["do"] == "process":
-            process_file(Path(message["source"]), Path(message["target"]), max_pixels)
+            source = Path(message["source"])
+            fault("worker-decoding", source.name)
+            process_file(source, Path(message["target"]), max_pixels)
             return {}
         job = Job.from_json(message["job"])
+        fault("worker-decoding", job.image_id)
+        objects = FileObjectStore(options.objects_root)
         return {"job": run(job, objects, max_pixels).to_json()}
-    except DandyrollError as error:
-        return {"error": type(error).__name__, "message": error.message}
+    except (DandyrollError, MemoryError) as error:
+        if _was_refused_memory(error):
+            error = TooMuchMemory(f"Expected to need under {options.memory_bytes} bytes of memory.")
+        return {"error": type(error).__name__, "message": str(error)}
     except Exception:
         log.exception("Unexpected, while asked to %s", message["do"])
         return {"error": "Internal", "message": "Something went wrong on our side."}
+
+
+def _was_refused_memory(error: BaseException | None) -> bool:
+    """Whether the picture is fine for all we know, but there was no memory to find out."""
+    while error is not None:
+        text = str(error).lower()
+        if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _end_with_the_server() -> None:
@@ -76,4 +102,4 @@ def _end_with_the_server() -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(int(sys.argv[1]), WorkerOptions.from_json(sys.argv[2]))

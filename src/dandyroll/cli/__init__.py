@@ -1,0 +1,41 @@
+"""The `dandyroll` command. Each group of commands has its file here, with its `add_commands`."""
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+
+import dandyroll
+from dandyroll.cli import images, keys, process, serve, upload
+from dandyroll.errors import DandyrollError
+from dandyroll.settings import BadSetting
+
+_GROUPS = (serve, keys, process, upload, images)
+
+_INTERRUPTED = 130  # as shells say it of Ctrl-C
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code: 0 done, 1 some of it failed, 2 it was asked wrongly."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except KeyboardInterrupt:
+        print("dandyroll: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except (BadSetting, DandyrollError, ValueError) as error:
+        print(f"dandyroll: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="dandyroll", description="Pictures in, renditions out.")
+    parser.add_argument("--version", action="version", version=f"dandyroll {dandyroll.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for group in _GROUPS:
+        group.add_commands(commands)
+    return parser

@@ -1,0 +1,16 @@
+"""What every group of commands is given, and the types it reads."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # argparse's own class is generic for type checkers alone
+    Subcommands = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Subcommands = argparse._SubParsersAction
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1; got {text!r}")
+    return int(text)
