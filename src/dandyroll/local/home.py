@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from dandyroll.keys import RENDITIONS
-from dandyroll.local import accept
+from dandyroll.local import accept, faults
 from dandyroll.local.admission import Admission, open_admission
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.confine import NONE, confinement
