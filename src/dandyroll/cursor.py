@@ -2,14 +2,19 @@
 
 import base64
 import binascii
+import re
 
 from dandyroll.errors import BadParameter
-from dandyroll.models import Row
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def encode_cursor(row: Row) -> str:
-    """The cursor of the page whose last row this is."""
-    place = f"{row.created_date}|{row.image_id}"
+def encode_cursor(created_date: str, image_id: str) -> str:
+    """The cursor of a page that ended with the row of this date and id.
+
+    There need be no such row: what comes before it in the order of the two is what is left.
+    """
+    place = f"{created_date}|{image_id}"
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
@@ -21,6 +26,6 @@ def decode_cursor(cursor: str) -> tuple[str, str]:
     except (ValueError, binascii.Error):
         place = ""
     created_date, found, image_id = place.partition("|")
-    if not found or len(cursor) > 400:
+    if not found or not _DATE.match(created_date) or len(cursor) > 400:
         raise BadParameter("Expected a cursor that a page of this listing gave.")
     return created_date, image_id

@@ -129,7 +129,8 @@ def _decode(job: Job, data: bytes, policy: Policy, max_pixels: int) -> tuple[Pic
         return Picture(decode_handover(data), job.image_format, job.mark), job.changes
     header = read_header(data, max_pixels)
     picture, seen = decode(data, header, policy.max_width_px, policy.max_height_px)
-    return picture, Changes(has_transparency=seen.has_transparency, mode=seen.mode)
+    changes = replace(job.changes, has_transparency=seen.has_transparency, mode=seen.mode)
+    return picture, changes
 
 
 def _save_handover(

@@ -114,6 +114,10 @@ class Settings:
     )
     bucket: str = field(default="", metadata={"help": "AWS home: the S3 bucket."})
     table: str = field(default="", metadata={"help": "AWS home: the DynamoDB table."})
+    state_machine: str = field(
+        default="",
+        metadata={"help": "AWS home: the ARN of the state machine, to try images again."},
+    )
 
     def __post_init__(self) -> None:
         for setting in SETTINGS:

@@ -58,8 +58,12 @@ def test_only_messages_of_ours_reach_the_row() -> None:
     ("module", "loads_pictures"),
     [
         ("upload_image", False),
+        ("create_upload", False),
         ("get_image_metadata", False),
         ("get_processed_image", False),
+        ("list_images", False),
+        ("delete_image", False),
+        ("retry_image", False),
         ("get_health", False),
         ("new_size_image", True),
         ("add_watermark", True),

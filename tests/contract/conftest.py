@@ -5,7 +5,6 @@ from typing import Protocol
 
 import pytest
 
-from dandyroll.api.routes import ROUTES, Route
 from dandyroll.ports import Home
 from tests.contract.broken import break_adapter
 from tests.contract.client import Client
@@ -29,10 +28,6 @@ class HomeUnderTest(Protocol):
 HOMES = ("local", "aws")
 
 
-def route_name(route: Route) -> str:
-    return f"{route.method} {route.path}"
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--broken", metavar="NAME", help="break an adapter: the suite must notice")
 
@@ -53,28 +48,6 @@ def under_test(
             yield served
     else:
         yield request.getfixturevalue("emulated_home")
-
-
-LACKING = {"aws": {route_name(route) for route in ROUTES if route.function is None}}
-"""Routes of the contract that a home does not have yet; docs/contract.md says so too."""
-
-
-def needs(route: str) -> pytest.MarkDecorator:
-    """Marks tests of a route that a home may be lacking: there they are left out."""
-    return pytest.mark.needs_route(route)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    without = [item for item in items if _lacks(item)]
-    config.hook.pytest_deselected(items=without)
-    items[:] = [item for item in items if item not in without]
-
-
-def _lacks(item: pytest.Item) -> bool:
-    needed = {mark.args[0] for mark in item.iter_markers("needs_route")}
-    callspec = getattr(item, "callspec", None)
-    home = callspec.params.get("under_test") if callspec else None
-    return bool(needed & LACKING.get(str(home), set()))
 
 
 @pytest.fixture

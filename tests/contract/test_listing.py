@@ -6,9 +6,6 @@ import pytest
 
 from tests import pictures
 from tests.contract.client import Client
-from tests.contract.conftest import needs
-
-pytestmark = needs("GET /images")
 
 
 def listed(client: Client, query: str = "") -> list[str]:

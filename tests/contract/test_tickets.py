@@ -8,9 +8,6 @@ import pytest
 
 from tests import pictures
 from tests.contract.client import Answer, Client
-from tests.contract.conftest import needs
-
-pytestmark = needs("POST /uploads")
 
 
 def ticket(client: Client, size_bytes: int, content_type: str = "image/jpeg") -> dict[str, Any]:

@@ -6,7 +6,6 @@ from dandyroll.api.access import authorise, owned_row
 from dandyroll.api.http import Request, Response
 from dandyroll.errors import NotFound
 from dandyroll.keys import handover_key, original_key, parse_image_id, rendition_key
-from dandyroll.pipeline import STAGES, stage_name
 from dandyroll.ports import Home
 
 audit = logging.getLogger("dandyroll.audit")
@@ -31,6 +30,9 @@ def delete_image(home: Home, request: Request) -> Response:
 
 def remove_image(home: Home, image_id: str) -> None:
     """Remove all there is of an image, whatever of it is left."""
+    # Imported here: the stages bring libvips, which no other handler has to load.
+    from dandyroll.pipeline import STAGES, stage_name
+
     rendition = rendition_key(image_id)
     handovers = (handover_key(image_id, stage_name(stage)) for stage in STAGES[:-1])
     for key in (original_key(image_id), rendition, *handovers):

@@ -28,7 +28,7 @@ log = logging.getLogger("dandyroll.api")
 
 @dataclass(frozen=True)
 class Route:
-    """`function` is the AWS home's Lambda function, None where it has none yet.
+    """`function` is the AWS home's Lambda function.
 
     `needs_key` is whether the gateway asks for a key. `summary` says in a line what it does.
     """
@@ -36,14 +36,14 @@ class Route:
     method: str
     path: str
     handler: Handler
-    function: str | None
+    function: str
     summary: str
     needs_key: bool = True
 
 
 ROUTES: tuple[Route, ...] = (
     Route("POST", "/upload", upload, "upload-image", "Take one image"),
-    Route("POST", "/uploads", create_upload, None, "Give a ticket for a large file"),
+    Route("POST", "/uploads", create_upload, "create-upload", "Give a ticket for a large file"),
     Route(
         "GET",
         "/get-image-metadata/{file-name}",
@@ -58,9 +58,17 @@ ROUTES: tuple[Route, ...] = (
         "get-processed-image",
         "Give the processed image",
     ),
-    Route("GET", "/images", list_images, None, "List images, newest first"),
-    Route("DELETE", "/images/{file-name}", delete_image, None, "Delete all there is of an image"),
-    Route("POST", "/images/{file-name}/retry", retry_image, None, "Try a failed image again"),
+    Route("GET", "/images", list_images, "list-images", "List images, newest first"),
+    Route(
+        "DELETE",
+        "/images/{file-name}",
+        delete_image,
+        "delete-image",
+        "Delete all there is of an image",
+    ),
+    Route(
+        "POST", "/images/{file-name}/retry", retry_image, "retry-image", "Try a failed image again"
+    ),
     Route("GET", "/health", get_health, "get-health", "Tell whether it is well", needs_key=False),
 )
 

@@ -90,8 +90,9 @@ class SqliteCatalogue:
         sql = f'SELECT row FROM "image-metadata" WHERE {where} {order}'  # noqa: S608 - literals
         found = list(self._database.read().execute(sql, (*bindings, limit + 1)))
         rows = tuple(Row.from_json(json.loads(str(row))) for (row,) in found[:limit])
-        more = len(found) > limit
-        return Page(rows, encode_cursor(rows[-1]) if more else None)
+        if len(found) <= limit:
+            return Page(rows, None)
+        return Page(rows, encode_cursor(rows[-1].created_date, rows[-1].image_id))
 
     def delete(self, image_id: str) -> None:
         def operation(connection: apsw.Connection) -> None:
