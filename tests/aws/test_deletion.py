@@ -1,12 +1,12 @@
 """Deletion on a bucket that keeps versions, and trying again: what no client can look at."""
 
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from dandyroll.aws.catalogue import DynamoCatalogue
+from dandyroll.aws.cloud import Cloud
 from dandyroll.aws.executions import Executions, retry
 from dandyroll.errors import StoreUnavailable
 from dandyroll.keys import original_key, rendition_key
@@ -21,6 +21,8 @@ from tests.contract.test_catalogue import new_row
 
 if TYPE_CHECKING:
     from tests.aws.emulated_home import EmulatedHome
+
+NONE = Executions("", Cloud("us-east-1"))
 
 
 @pytest.fixture
@@ -69,26 +71,17 @@ def test_what_was_put_straight_and_is_no_image_can_be_tried_again(aws: "Emulated
     assert (row.width, row.height, row.image_format) == (700, 500, "JPEG")
 
 
-def test_where_nothing_could_be_started_the_image_has_failed_as_before(quiet: Home) -> None:
+def test_where_nothing_could_be_started_the_image_has_failed_as_before(
+    aws: "EmulatedHome", quiet: Home
+) -> None:
     row = new_row()
     quiet.catalogue.create(row)
     reason = {"code": "internal", "message": "It was so."}
     failed = quiet.catalogue.advance(row.image_id, "failed", Changes(error=reason))
 
-    class NotNow(Executions):
-        def start(self, row: object) -> None:
-            raise StoreUnavailable("The pipeline did not start.")
-
     assert isinstance(quiet.catalogue, DynamoCatalogue)
-    with pytest.raises(StoreUnavailable):
-        retry(quiet.catalogue, NotNow("", None), failed)  # type: ignore[arg-type]
+    nowhere = Executions(aws.settings.state_machine + "x", aws.emulator.cloud)
+    for executions, error in ((nowhere, StoreUnavailable), (NONE, BadSetting)):
+        with pytest.raises(error):
+            retry(quiet.catalogue, executions, failed)
     assert quiet.catalogue.get(row.image_id) == failed
-
-
-def test_a_machine_that_is_not_there_is_said(aws: "EmulatedHome") -> None:
-    row = replace(new_row(), bucket="b")
-    arn = aws.settings.state_machine
-    with pytest.raises(StoreUnavailable):
-        Executions(arn + "x", aws.emulator.cloud).start(row)
-    with pytest.raises(BadSetting, match="DANDYROLL_STATE_MACHINE"):
-        Executions("", aws.emulator.cloud).start(row)

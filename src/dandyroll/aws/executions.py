@@ -55,7 +55,7 @@ def retry(catalogue: DynamoCatalogue, executions: Executions, row: Row) -> Row:
     restarted = catalogue.restart(row.image_id)
     try:
         executions.start(row)
-    except StoreUnavailable:
+    except Exception:
         catalogue.advance(row.image_id, "failed", Changes(error=row.error))
         raise
     return restarted
