@@ -65,6 +65,7 @@ def test_only_messages_of_ours_reach_the_row() -> None:
         ("delete_image", False),
         ("retry_image", False),
         ("get_health", False),
+        ("get_reference", False),
         ("new_size_image", True),
         ("add_watermark", True),
     ],

@@ -30,6 +30,7 @@ FUNCTIONS = {
     for resource in RESOURCES.values()
     if resource["Type"] == "AWS::Serverless::Function"
 }
+REFERENCE = "get-reference"  # the contract itself, which is not a route of the contract
 STAGE_FUNCTIONS = {"new-size-image", "add-watermark", "record-failure"}
 
 
@@ -55,11 +56,14 @@ def test_the_routes_are_the_route_tables() -> None:
             assert about["RestApiId"] == {"Ref": "Api"}
             needs_key = about.get("Auth", {}).get("ApiKeyRequired", True)
             found.add((about["Method"].upper(), about["Path"], name, needs_key))
-    assert found == {(r.method, r.path, r.function, r.needs_key) for r in ROUTES}
+    routes = {(r.method, r.path, r.function, r.needs_key) for r in ROUTES}
+    assert found == routes | {
+        ("GET", path, REFERENCE, False) for path in ("/openapi.json", "/docs")
+    }
 
 
 def test_there_is_a_function_for_each_route_and_stage() -> None:
-    assert set(FUNCTIONS) == {route.function for route in ROUTES} | STAGE_FUNCTIONS
+    assert set(FUNCTIONS) == {route.function for route in ROUTES} | STAGE_FUNCTIONS | {REFERENCE}
 
 
 def test_every_function_is_where_its_name_says() -> None:
@@ -209,6 +213,7 @@ def bucket(place: str, *actions: str) -> set[tuple[str, str]]:
             table("GetItem") | bucket("FINAL-IMAGES/*", "GetObject", "ListBucket"),
         ),
         ("get-health", set()),
+        (REFERENCE, set()),
         (
             "new-size-image",
             table("GetItem", "PutItem", "UpdateItem")

@@ -30,7 +30,7 @@ def reference_page(document: dict[str, Any]) -> str:
         f"<title>{escape(info['title'])} API</title>\n<style>{_STYLE}</style>\n"
         f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>\n"
         f"<p>{escape(info['description'])} "
-        'The same as <a href="/openapi.json">OpenAPI 3.1</a>.</p>\n'
+        'The same as <a href="openapi.json">OpenAPI 3.1</a>.</p>\n'
         "<p>The API key goes into the header <code>x-api-key</code>.</p>\n"
         + "".join(operations)
         + "<h1>Shapes</h1>\n"
