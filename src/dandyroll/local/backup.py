@@ -185,11 +185,15 @@ def _bring_up_to_date(image_id: str, snapshot: apsw.Connection, live: apsw.Conne
             )
             sql = f'SELECT {columns} FROM "{table}" WHERE "{key}" = ?'  # noqa: S608 - our schema
             now = live.execute(sql, (image_id,)).fetchone()
-            sql = f'DELETE FROM "{table}" WHERE "{key}" = ?'  # noqa: S608 - literals
-            snapshot.execute(sql, (image_id,))
-            if now is not None:
-                sql = f'INSERT INTO "{table}" ({columns}) VALUES ({marks})'  # noqa: S608 - as above
-                snapshot.execute(sql, now)
+            if now is None:
+                sql = f'DELETE FROM "{table}" WHERE "{key}" = ?'  # noqa: S608 - literals
+                snapshot.execute(sql, (image_id,))
+                continue
+            # Updated rather than written anew: triggers count what is added and removed.
+            changes = ", ".join(f'"{name}" = excluded."{name}"' for (name,) in found)
+            sql = f"""INSERT INTO "{table}" ({columns}) VALUES ({marks})
+                ON CONFLICT ("{key}") DO UPDATE SET {changes}"""  # noqa: S608 - our schema
+            snapshot.execute(sql, now)
 
 
 def _row(connection: apsw.Connection, image_id: str) -> Row | None:

@@ -20,6 +20,7 @@ import apsw
 
 from dandyroll.imaging.header import LOADERS
 from dandyroll.imaging.vips import pyvips
+from dandyroll.local.confine import NONE, confinement
 from dandyroll.local.disk import NETWORK, VOLATILE, file_system, try_writes
 from dandyroll.local.home import CATALOGUE
 from dandyroll.local.tls import check_exposure, read_tls, server_url
@@ -238,18 +239,14 @@ def _check_open_files(settings: Settings) -> Check:
 
 
 def _check_confinement(settings: Settings) -> Check:
-    if sys.platform != "linux":
-        fix = "For pictures of strangers, run it on Linux."
-        return Check("confinement", "note", "workers can be confined on Linux alone", fix)
-    status = Path("/proc/self/status").read_text()
-    modules = Path("/sys/kernel/security/lsm")
-    known = modules.read_text() if modules.exists() and os.access(modules, os.R_OK) else ""
-    there = {"seccomp": "Seccomp:" in status, "landlock": "landlock" in known}
-    lacking = [name for name, is_there in there.items() if not is_there]
+    holds = confinement()
+    lacking = [bound for bound, means in holds.items() if means == NONE]
     if lacking:
-        fix = "Use a kernel of 5.13 or newer with it; in a container, let it through."
-        return Check("confinement", "note", f"not seen here: {', '.join(lacking)}", fix)
-    return Check("confinement", "ok", "seccomp and landlock are there")
+        fix = (
+            "Use Linux 5.13 or newer with Landlock and seccomp; docs/limits.md says what each does."
+        )
+        return Check("confinement", "note", f"nothing bounds workers in: {', '.join(lacking)}", fix)
+    return Check("confinement", "ok", ", ".join(sorted(set(holds.values()))))
 
 
 def existing(folder: Path) -> Path:
