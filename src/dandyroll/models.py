@@ -76,8 +76,9 @@ class Row:
     The first twelve attributes are the table's given ones (`image_id` is written `image-id`);
     `has_transparency` and `mode` need pixels, so they come with the first stage. `created_date`
     is ISO 8601 in UTC, `uploaded_at` the same moment in epoch seconds. `policy` is the id the
-    image is processed under. `error` holds `code` and `message`. `ledger` counts what the
-    image cost: milliseconds, bytes, and the trace id of its request.
+    image is processed under. `error` holds `code` and `message`. `original_deleted_at`, in
+    epoch seconds, is there once the original was deleted before its row. `ledger` counts what
+    the image cost: milliseconds, bytes, and the trace id of its request.
     """
 
     image_id: str
@@ -98,6 +99,7 @@ class Row:
     mode: str | None = None
     processed: Rendition | None = None
     error: Mapping[str, str] | None = None
+    original_deleted_at: int | None = None
     ledger: Mapping[str, int | str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

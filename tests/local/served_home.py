@@ -58,11 +58,11 @@ class ServedHome:
         )
         self.server: subprocess.Popen[bytes] | None = None
 
-    def start(self, fault: str = "") -> None:
+    def start(self, fault: str = "", **settings: str) -> None:
         """Start the server and wait until it answers, or has ended at a fault point."""
         command = [sys.executable, "-m", "dandyroll.cli", "serve", "--data", str(self.data_dir)]
         command += ["--port", str(self.port), "--workers", str(self._workers)]
-        environment = {**os.environ, "DANDYROLL_FAULT": fault}
+        environment = {**os.environ, "DANDYROLL_FAULT": fault, **settings}
         self.server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         deadline_s = time.monotonic() + _START_S
         while time.monotonic() < deadline_s and self.server.poll() is None:

@@ -3,6 +3,7 @@
 from dandyroll.api.access import authorise, owned_row
 from dandyroll.api.answers import image_response
 from dandyroll.api.http import Request, Response, json_response
+from dandyroll.errors import NotFound
 from dandyroll.keys import original_key, parse_image_id
 from dandyroll.ports import Home
 
@@ -16,6 +17,8 @@ def get_image_metadata(home: Home, request: Request) -> Response:
     row = owned_row(home, key, parse_image_id(request.params["file-name"]))
     if not request.accepts_image():
         return json_response(200, row.to_json(), Cache_Control="private, no-cache")
+    if row.original_deleted_at is not None:
+        raise NotFound("The original was deleted when its time was up; the row and rendition stay.")
     return image_response(
         home,
         request,

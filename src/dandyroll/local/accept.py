@@ -22,15 +22,18 @@ def accept(
     catalogue.check_quota(row)  # a first look, before the bytes are written for nothing
     uploaded = replace(row, status="uploaded")
     key = original_key(row.image_id)
+    ours = True
     try:
         objects.put(key, data, row.content_type, if_absent=True)
     except Conflict:
         if objects.get(key) != data:
             raise
+        ours = False
     try:
         catalogue.accept(uploaded, first_job(uploaded))
     except (Conflict, QuotaExceeded, StorageQuotaExceeded):
-        if not catalogue.has(row.image_id, row.sha256):  # else another try of it was faster
+        # Not what another put there, nor what another try of it was faster to have accepted.
+        if ours and not catalogue.has(row.image_id, row.sha256):
             objects.delete(key)
         raise
     queue.put(row.image_id)

@@ -79,6 +79,15 @@ class SqliteCatalogue:
 
         self._database.write(operation)
 
+    def expire_claims(self, now: int) -> int:
+        """Remove the claims that ended at or before `now`; how many."""
+
+        def operation(connection: apsw.Connection) -> int:
+            connection.execute("DELETE FROM claim WHERE expires_at <= ?", (now,))
+            return connection.changes()
+
+        return self._database.write(operation)
+
     def end_leases(self) -> None:
         """End every claim's lease: for a server that starts, and knows that no other runs."""
         sql = "UPDATE claim SET claim = json_set(claim, '$.lease_until', 0)"

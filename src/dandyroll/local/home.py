@@ -3,7 +3,8 @@
 import fcntl
 import logging
 import os
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,12 @@ from dandyroll.local.database import Database
 from dandyroll.local.dispatch import Dispatcher
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
+from dandyroll.local.sweep import Sweeper
+from dandyroll.local.upkeep import Upkeep
 from dandyroll.local.usage import UsageCounter
 from dandyroll.local.worker_options import WorkerOptions
-from dandyroll.local.workers import Probes
+from dandyroll.local.workers import Probes, Worker
+from dandyroll.models import Header
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
 from dandyroll.settings import BadSetting, Settings
@@ -30,6 +34,7 @@ log = logging.getLogger("dandyroll.home")
 _PROBES = 1
 
 BUCKET = "local"
+CATALOGUE = "catalogue.db"
 
 
 @dataclass(frozen=True)
@@ -73,29 +78,62 @@ def open_home(settings: Settings) -> LocalHome:
         dispatcher = Dispatcher(queue, catalogue, objects, options, workers, settings.job_timeout_s)
         resources.callback(dispatcher.close)
 
-        def s3_url(image_id: str) -> str:
-            return f"{settings.public_url.rstrip('/')}/get-image-metadata/{image_id}"
+        def health() -> dict[str, str | int]:
+            return {"home": "local", "workers": workers, "queued": len(queue)}
 
         faults.arm(settings.fault)
-        home = Home(
-            objects=objects,
-            catalogue=catalogue,
-            probe=probes,
-            accept=partial(accept.accept, objects, catalogue, queue),
-            elsewhere=lambda key, size_bytes: None,
-            health=lambda: {"home": "local", "workers": workers, "queued": len(queue)},
-            bucket=BUCKET,
-            s3_url=s3_url,
-            policy=DEFAULT,
-            settings=settings,
-        )
+        home = _wire(settings, objects, catalogue, queue, probes, health)
         admission = open_admission(database, usage, settings)
+        sweeper = Sweeper(Upkeep(home, objects, catalogue, database, queue))
+        resources.callback(sweeper.close)
         return LocalHome(home, database, admission, resources.pop_all())
+
+
+@contextmanager
+def open_upkeep(settings: Settings) -> Iterator[Upkeep]:
+    """What `verify` repairs with: the home without its workers, beside a running server too.
+
+    A job it writes is taken up by the server's next sweep, or at its next start.
+    """
+    with ExitStack() as resources:
+        objects = FileObjectStore(objects_root(settings.data_dir))
+        database = open_database(settings.data_dir)
+        resources.callback(database.close)
+        catalogue, queue = SqliteCatalogue(database), Queue(database)
+        worker = Worker(WorkerOptions.from_settings(settings, objects_root(settings.data_dir)))
+        resources.callback(worker.kill)  # it starts with its first header
+        home = _wire(settings, objects, catalogue, queue, worker.probe, dict)
+        yield Upkeep(home, objects, catalogue, database, queue)
+
+
+def _wire(
+    settings: Settings,
+    objects: FileObjectStore,
+    catalogue: SqliteCatalogue,
+    queue: Queue,
+    probe: Callable[[bytes], Header],
+    health: Callable[[], dict[str, str | int]],
+) -> Home:
+    def s3_url(image_id: str) -> str:
+        return f"{settings.public_url.rstrip('/')}/get-image-metadata/{image_id}"
+
+    return Home(
+        objects=objects,
+        catalogue=catalogue,
+        probe=probe,
+        accept=partial(accept.accept, objects, catalogue, queue),
+        elsewhere=lambda key, size_bytes: None,
+        health=health,
+        bucket=BUCKET,
+        s3_url=s3_url,
+        policy=DEFAULT,
+        settings=settings,
+    )
 
 
 def open_database(data_dir: Path) -> Database:
     """The catalogue's file in the data folder, made if absent; beside a running server too."""
-    return Database(data_dir / "catalogue.db")
+    return Database(data_dir / CATALOGUE)
 
 
 def objects_root(data_dir: Path) -> Path:

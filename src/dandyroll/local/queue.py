@@ -47,6 +47,23 @@ class Queue:
             heapq.heappush(self._line, (time.time() + wait_s, image_id))
             self._changed.notify()
 
+    def take_up(self) -> int:
+        """Put in line the jobs that another process has written into the table; how many.
+
+        A job a worker has in hand is put in line too: it is gone from the table when its turn
+        comes, or is run twice, which changes nothing.
+        """
+        found = list(self._database.read().execute("SELECT due_at, image_id FROM job"))
+        with self._changed:
+            in_line = {image_id for _, image_id in self._line}
+            new: list[tuple[float, str]] = [
+                (due, image_id) for due, image_id in found if image_id not in in_line
+            ]
+            self._line += new
+            heapq.heapify(self._line)
+            self._changed.notify_all()
+        return len(new)
+
     def take(self) -> Task | None:
         """Wait for the next job; None once the queue is closed."""
         while (image_id := self._next_due()) is not None:

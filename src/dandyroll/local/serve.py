@@ -8,6 +8,7 @@ import uvicorn
 
 from dandyroll.local.gateway import create_app
 from dandyroll.local.home import LocalHome
+from dandyroll.local.tls import Tls
 from dandyroll.settings import BadSetting
 
 _STOP_S = 10  # how long open requests may take to end
@@ -29,7 +30,7 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def serve(local: LocalHome, listening: socket.socket) -> None:
+def serve(local: LocalHome, listening: socket.socket, tls: Tls | None = None) -> None:
     """Answer requests until SIGINT or SIGTERM; the home is still open afterwards."""
     app = create_app(local.home, local.admission)
     config = uvicorn.Config(
@@ -39,6 +40,8 @@ def serve(local: LocalHome, listening: socket.socket) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_STOP_S,
+        ssl_certfile=tls.cert if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
     # Uvicorn raises the signal anew when it has stopped; the home must still be closed then.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
