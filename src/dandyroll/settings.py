@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from dandyroll.events import parse_event_types
+
 PREFIX = "DANDYROLL_"
 
 
@@ -101,6 +103,56 @@ class Settings:
     key: str = field(
         default="", repr=False, metadata={"help": "Commands that talk to a server: your API key."}
     )
+    webhook_timeout_s: int = field(
+        default=10, metadata={"help": "Local home: how long a webhook's receiver may take."}
+    )
+    webhook_slots: int = field(
+        default=4, metadata={"help": "Local home: deliveries under way at once, for each webhook."}
+    )
+    retry_first_s: int = field(
+        default=5,
+        metadata={"help": "Local home: the wait before an event's second delivery; it doubles "
+                          "with each further one."},
+    )  # fmt: skip
+    retry_max_s: int = field(
+        default=3_600, metadata={"help": "Local home: the longest wait between two deliveries."}
+    )
+    give_up_s: int = field(
+        default=86_400,
+        metadata={"help": "Local home: an event that could not be delivered for this long is "
+                          "given up; it stays in the log and can be replayed."},
+    )  # fmt: skip
+    event_log_days: int = field(
+        default=7, metadata={"help": "Local home: how long events and their deliveries are kept."}
+    )
+    smtp_host: str = field(
+        default="", metadata={"help": "Local home: the mail server. Empty: no mail is sent."}
+    )
+    smtp_port: int = field(default=587, metadata={"help": "Local home: the mail server's port."})
+    smtp_security: str = field(
+        default="starttls",
+        metadata={"help": "Local home: `starttls`, `tls` (from the first byte, often port 465) or "
+                          "`none`."},
+    )  # fmt: skip
+    smtp_user: str = field(
+        default="", metadata={"help": "Local home: the name to log in with. Empty: no login."}
+    )
+    smtp_password: str = field(
+        default="", repr=False, metadata={"help": "Local home: the password to log in with."}
+    )
+    mail_from: str = field(default="", metadata={"help": "Local home: the sender's address."})
+    mail_to: str = field(
+        default="", metadata={"help": "Local home: who gets mail; addresses with commas between."}
+    )
+    mail_events: str = field(
+        default="image.failed",
+        metadata={"help": "Local home: the events that are mailed, with commas between."},
+    )
+    mail_every_s: int = field(
+        default=900,
+        metadata={"help": "Local home: the least time between two mails; what happens meanwhile "
+                          "goes into the next one."},
+    )  # fmt: skip
     fault: str = field(
         default="",
         metadata={"help": "For tests: `POINT=kill` or `POINT=fail` trips a named fault point."},
@@ -116,6 +168,24 @@ class Settings:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) == 0:
                 raise BadSetting(f"{PREFIX}{name.upper()}: expected a number of at least 1; got 0.")
+        self._check_mail()
+
+    def _check_mail(self) -> None:
+        if self.smtp_security not in _SMTP_SECURITIES:
+            expected = ", ".join(_SMTP_SECURITIES)
+            got = repr(self.smtp_security)
+            raise BadSetting(f"{PREFIX}SMTP_SECURITY: expected one of {expected}; got {got}.")
+        try:
+            parse_event_types(self.mail_events)
+        except ValueError as error:
+            raise BadSetting(f"{PREFIX}MAIL_EVENTS: {error}") from None
+        for name in ("mail_from", "mail_to"):
+            if self.smtp_host and not getattr(self, name):
+                raise BadSetting(f"{PREFIX}{name.upper()}: expected an address, since "
+                                 f"{PREFIX}SMTP_HOST is set; got none.")  # fmt: skip
+        if self.smtp_password and self.smtp_security == "none" and not _is_here(self.smtp_host):
+            raise BadSetting(f"{PREFIX}SMTP_SECURITY: expected starttls or tls, so that the "
+                             "password is not sent in clear; got 'none'.")  # fmt: skip
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> Self:
@@ -145,7 +215,19 @@ _AT_LEAST_ONE = (
     "body_timeout_s",
     "job_timeout_s",
     "worker_memory_bytes",
+    "webhook_timeout_s",
+    "webhook_slots",
+    "retry_first_s",
+    "retry_max_s",
+    "give_up_s",
+    "event_log_days",
 )
+_SMTP_SECURITIES = ("starttls", "tls", "none")
+
+
+def _is_here(host: str) -> bool:
+    return host in ("localhost", "127.0.0.1", "::1")
+
 
 SETTINGS: tuple[Setting, ...] = tuple(
     Setting(

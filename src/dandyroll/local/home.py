@@ -16,8 +16,10 @@ from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.confine import NONE, confinement
 from dandyroll.local.database import Database
 from dandyroll.local.dispatch import Dispatcher
+from dandyroll.local.notify import Deliveries
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
+from dandyroll.local.receivers import set_mail
 from dandyroll.local.usage import UsageCounter
 from dandyroll.local.worker_options import WorkerOptions
 from dandyroll.local.workers import Probes
@@ -39,6 +41,7 @@ class LocalHome:
     home: Home
     database: Database
     admission: Admission
+    deliveries: Deliveries
     resources: ExitStack
 
     def __enter__(self) -> Self:
@@ -63,6 +66,9 @@ def open_home(settings: Settings) -> LocalHome:
         resources.callback(usage.close)
         catalogue, queue = SqliteCatalogue(database), Queue(database)
         catalogue.end_leases()
+        set_mail(database, settings)
+        deliveries = Deliveries(database, settings)
+        resources.callback(deliveries.close)
         _say_what_is_not_confined()
         options = WorkerOptions.from_settings(
             settings, objects_root(settings.data_dir), objects.folders(RENDITIONS)
@@ -77,6 +83,7 @@ def open_home(settings: Settings) -> LocalHome:
             return f"{settings.public_url.rstrip('/')}/get-image-metadata/{image_id}"
 
         faults.arm(settings.fault)
+        deliveries.start()
         home = Home(
             objects=objects,
             catalogue=catalogue,
@@ -90,7 +97,7 @@ def open_home(settings: Settings) -> LocalHome:
             settings=settings,
         )
         admission = open_admission(database, usage, settings)
-        return LocalHome(home, database, admission, resources.pop_all())
+        return LocalHome(home, database, admission, deliveries, resources.pop_all())
 
 
 def open_database(data_dir: Path) -> Database:
