@@ -4,12 +4,14 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dandyroll.events import NotDelivered
+from dandyroll.errors import StoreUnavailable
+from dandyroll.events import Event, NotDelivered
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.database import Database
 from dandyroll.local.delivery_log import backlog, list_deliveries, replay_failed
@@ -51,8 +53,8 @@ def catalogue(database: Database) -> SqliteCatalogue:
     return SqliteCatalogue(database)
 
 
-def deliveries_of(database: Database, clock: Clock, **settings: int) -> Deliveries:
-    return Deliveries(database, Settings(**settings), clock=clock, chance=lambda: 0.5)  # type: ignore[arg-type] - whole numbers
+def deliveries_of(database: Database, clock: Clock, **settings: Any) -> Deliveries:
+    return Deliveries(database, Settings(**settings), clock=clock, chance=lambda: 0.5)
 
 
 def run(deliveries: Deliveries, clock: Clock, until: float) -> None:
@@ -274,8 +276,6 @@ def test_an_outcome_that_cannot_be_written_is_delivered_again_but_not_at_once(
 
 
 def _fail(operation: object) -> None:
-    from dandyroll.errors import StoreUnavailable
-
     raise StoreUnavailable("The disk is full.")
 
 
@@ -283,7 +283,7 @@ def test_a_fault_of_ours_is_one_failed_try(
     database: Database, catalogue: SqliteCatalogue, clock: Clock
 ) -> None:
     class Broken:
-        def publish(self, events: object) -> str:
+        def publish(self, events: Sequence[Event]) -> str:
             raise RuntimeError("a bug")
 
     with Receiver() as receiver:
@@ -309,10 +309,10 @@ def test_mail_waits_for_its_digest(
     mails: list[list[str]] = []
 
     class Mailbox:
-        def publish(self, events: list[object]) -> str:
+        def publish(self, events: Sequence[Event]) -> str:
             if down:
                 raise NotDelivered("down", reachable=False)
-            mails.append([str(event.data["image-id"]) for event in events])  # type: ignore[attr-defined] - an Event
+            mails.append([str(event.data["image-id"]) for event in events])
             return "accepted"
 
     down = False
@@ -341,6 +341,6 @@ def test_mail_waits_for_its_digest(
 def test_waits_double_from_5_s_to_an_hour(chance: float) -> None:
     patience = Patience(5, HOUR_S, DAY_S, lambda: chance)
     waits = [patience.wait_s(tries) for tries in range(1, 40)]
-    less: Callable[[float], float] = lambda whole_s: whole_s * (1 - chance / 5)  # noqa: E731 - two uses
-    assert waits[:11] == [less(5 * 2**n) for n in range(10)] + [less(HOUR_S)]
-    assert waits[-1] == less(HOUR_S)
+    expected = [whole_s * (1 - chance / 5) for whole_s in (*(5 * 2**n for n in range(10)), HOUR_S)]
+    assert waits[:11] == expected
+    assert waits[-1] == expected[-1]

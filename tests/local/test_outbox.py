@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -27,6 +28,7 @@ from dandyroll.local.outbox import (
 )
 from dandyroll.local.receivers import (
     MAIL,
+    Receiver,
     add_webhook,
     find_receiver,
     list_receivers,
@@ -119,7 +121,7 @@ def test_an_event_goes_to_those_it_is_for(database: Database, catalogue: SqliteC
     }
 
 
-def all_of(database: Database) -> list[catalogue_module.Any]:
+def all_of(database: Database) -> list[Receiver]:
     return list_receivers(database.read())
 
 
@@ -291,9 +293,9 @@ def test_mail_is_a_receiver_that_settings_make(
         ),
     ],
 )  # fmt: skip
-def test_settings_that_will_not_do_are_refused(given: dict[str, object], says: str) -> None:
+def test_settings_that_will_not_do_are_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(BadSetting, match=says) as refused:
-        Settings(**given)  # type: ignore[arg-type] - the table's own types
+        Settings(**given)
     assert "word" not in str(refused.value).replace("password", "")
 
 

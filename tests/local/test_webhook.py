@@ -130,7 +130,7 @@ def test_a_receiver_that_drips_is_cut_off(said: bytes) -> None:
 
     url, thread = raw(talk)
     began_s = time.monotonic()
-    with pytest.raises(NotDelivered, match="no answer within 1 s|answered 500"):
+    with pytest.raises(NotDelivered, match=r"no answer within 1 s|answered 500"):
         Webhook(url, SECRET, 1).publish([EVENT])
     assert time.monotonic() - began_s < 3
     thread.join(10)

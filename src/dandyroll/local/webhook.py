@@ -55,7 +55,8 @@ class Webhook:
         """The answer's status, 2xx; `NotDelivered` for anything else."""
         connection = self._connection()
         # The socket's own timeout starts anew with every byte; this one ends the whole.
-        deadline = threading.Timer(self.timeout_s, _break_off, [connection])
+        late = threading.Event()
+        deadline = threading.Timer(self.timeout_s, _break_off, [connection, late])
         deadline.daemon = True
         deadline.start()
         try:
@@ -67,8 +68,8 @@ class Webhook:
                     return response.status
                 raise _refused(response, response.read(_READ_BYTES))
         except (OSError, http.client.HTTPException, ValueError) as error:
-            late = isinstance(error, TimeoutError) or not deadline.is_alive()
-            reason = f"no answer within {self.timeout_s} s" if late else _reason(error)
+            timed_out = isinstance(error, TimeoutError) or late.is_set()
+            reason = f"no answer within {self.timeout_s} s" if timed_out else _reason(error)
             raise NotDelivered(reason, reachable=False) from error
         finally:
             deadline.cancel()
@@ -95,7 +96,8 @@ def _system_tls() -> ssl.SSLContext:
     return ssl.create_default_context()  # reading the authorities takes longer than most answers
 
 
-def _break_off(connection: http.client.HTTPConnection) -> None:
+def _break_off(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+    late.set()
     # Not SSLSocket's own shutdown: that one takes the TLS away from under the reading thread.
     with suppress(OSError, AttributeError, TypeError):
         socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
