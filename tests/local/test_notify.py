@@ -258,8 +258,7 @@ def test_an_outcome_that_cannot_be_written_is_delivered_again_but_not_at_once(
         add_webhook(database, receiver.url)
         settled(catalogue)
         deliveries = deliveries_of(database, clock)
-        deliveries.send_due()  # forgets old events first, which is a write too
-        deliveries.wait(30)
+        run(deliveries, clock, clock.now)
         settled(catalogue)
         with monkeypatch.context() as patch:
             patch.setattr(database, "write", _fail)
@@ -277,6 +276,29 @@ def test_an_outcome_that_cannot_be_written_is_delivered_again_but_not_at_once(
 
 def _fail(operation: object) -> None:
     raise StoreUnavailable("The disk is full.")
+
+
+def test_a_server_with_nothing_to_tell_writes_nothing(
+    database: Database, catalogue: SqliteCatalogue, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(catalogue)  # nobody listens
+    monkeypatch.setattr(database, "write", _fail)
+    assert deliveries_of(database, clock).send_due() is None
+
+
+def test_the_log_is_cleared_of_what_is_older_than_its_days(
+    database: Database, catalogue: SqliteCatalogue, clock: Clock
+) -> None:
+    with Receiver() as receiver:
+        add_webhook(database, receiver.url)
+        for _ in range(3):
+            settled(catalogue)
+        deliveries = deliveries_of(database, clock)
+        run(deliveries, clock, clock.now + 6 * DAY_S)
+        assert len(list_deliveries(database, failed=False, limit=9)) == 3
+        run(deliveries, clock, clock.now + 2 * DAY_S)
+        deliveries.send_due()  # as it does every few seconds
+    assert list_deliveries(database, failed=False, limit=9) == []
 
 
 def test_a_fault_of_ours_is_one_failed_try(

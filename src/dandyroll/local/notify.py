@@ -24,6 +24,7 @@ from dandyroll.local.outbox import (
     Patience,
     find_due,
     forget_before,
+    has_before,
     next_due_at,
     record_delivered,
     record_failed,
@@ -127,7 +128,7 @@ class Deliveries:
         """
         now, connection = self._clock(), self._database.read()
         if now >= self._forget_at:
-            self._forget(now)
+            self._forget(connection, now)
         moments = [
             self._send_to(receiver, connection, now) for receiver in list_receivers(connection)
         ]
@@ -235,11 +236,13 @@ class Deliveries:
         with self._lock:
             self._counts.update(more)
 
-    def _forget(self, now: float) -> None:
+    def _forget(self, connection: apsw.Connection, now: float) -> None:
         """Forget old events; a batch at a time, the rest at the next look."""
         before = now - self._settings.event_log_days * _DAY_S
-        gone = self._database.write(
-            lambda connection: forget_before(connection, before, _FORGET_AT_ONCE)
-        )
+        gone = 0
+        if has_before(connection, before):  # a server with nothing to do writes nothing
+            gone = self._database.write(
+                lambda connection: forget_before(connection, before, _FORGET_AT_ONCE)
+            )
         if gone < _FORGET_AT_ONCE:
             self._forget_at = now + _FORGET_EVERY_S

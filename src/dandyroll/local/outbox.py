@@ -166,6 +166,12 @@ def _retry_later(
     return int(over)
 
 
+def has_before(connection: apsw.Connection, moment: float) -> bool:
+    """Whether there is an event from before then."""
+    sql = "SELECT EXISTS (SELECT 1 FROM event WHERE created_at < ?)"
+    return bool(connection.execute(sql, (moment,)).get)
+
+
 def forget_before(connection: apsw.Connection, moment: float, limit: int) -> int:
     """Remove events from before then, with their deliveries, unless one is pending; how many.
 
