@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+from dandyroll.events import parse_event_types
+
 PREFIX = "DANDYROLL_"
 
 _WORDS = {"true": True, "yes": True, "on": True, "1": True}
@@ -216,6 +218,66 @@ class Settings:
     key: str = field(
         default="", repr=False, metadata={"help": "Commands that talk to a server: your API key."}
     )
+    webhook_timeout_s: int = field(
+        default=10,
+        metadata={"least": 1, "help": "Local home: how long a webhook's receiver may take."},
+    )
+    webhook_slots: int = field(
+        default=4,
+        metadata={
+            "least": 1,
+            "help": "Local home: deliveries under way at once, for each webhook.",
+        },
+    )
+    retry_first_s: int = field(
+        default=5,
+        metadata={"least": 1,
+                  "help": "Local home: the wait before an event's second delivery; it doubles "
+                          "with each further one."},
+    )  # fmt: skip
+    retry_max_s: int = field(
+        default=3_600,
+        metadata={"least": 1, "help": "Local home: the longest wait between two deliveries."},
+    )
+    give_up_s: int = field(
+        default=86_400,
+        metadata={"least": 1,
+                  "help": "Local home: an event that could not be delivered for this long is "
+                          "given up; it stays in the log and can be replayed."},
+    )  # fmt: skip
+    event_log_days: int = field(
+        default=7,
+        metadata={"least": 1, "help": "Local home: how long events and their deliveries are kept."},
+    )
+    smtp_host: str = field(
+        default="", metadata={"help": "Local home: the mail server. Empty: no mail is sent."}
+    )
+    smtp_port: int = field(default=587, metadata={"help": "Local home: the mail server's port."})
+    smtp_security: str = field(
+        default="starttls",
+        metadata={"one_of": ("starttls", "tls", "none"),
+                  "help": "Local home: `starttls`, `tls` (from the first byte, often port 465) or "
+                          "`none`."},
+    )  # fmt: skip
+    smtp_user: str = field(
+        default="", metadata={"help": "Local home: the name to log in with. Empty: no login."}
+    )
+    smtp_password: str = field(
+        default="", repr=False, metadata={"help": "Local home: the password to log in with."}
+    )
+    mail_from: str = field(default="", metadata={"help": "Local home: the sender's address."})
+    mail_to: str = field(
+        default="", metadata={"help": "Local home: who gets mail; addresses with commas between."}
+    )
+    mail_events: str = field(
+        default="image.failed",
+        metadata={"help": "Local home: the events that are mailed, with commas between."},
+    )
+    mail_every_s: int = field(
+        default=900,
+        metadata={"help": "Local home: the least time between two mails; what happens meanwhile "
+                          "goes into the next one."},
+    )  # fmt: skip
     fault: str = field(
         default="",
         metadata={"help": "For tests: `POINT=kill` or `POINT=fail` trips a named fault point."},
@@ -226,6 +288,20 @@ class Settings:
     def __post_init__(self) -> None:
         for setting in SETTINGS:
             setting.check(getattr(self, setting.name), setting.env)
+        self._check_mail()
+
+    def _check_mail(self) -> None:
+        try:
+            parse_event_types(self.mail_events)
+        except ValueError as error:
+            raise BadSetting(f"{PREFIX}MAIL_EVENTS: {error}") from None
+        for name in ("mail_from", "mail_to"):
+            if self.smtp_host and not getattr(self, name):
+                raise BadSetting(f"{PREFIX}{name.upper()}: expected an address, since "
+                                 f"{PREFIX}SMTP_HOST is set; got none.")  # fmt: skip
+        if self.smtp_password and self.smtp_security == "none" and not _is_here(self.smtp_host):
+            raise BadSetting(f"{PREFIX}SMTP_SECURITY: expected starttls or tls, so that the "
+                             "password is not sent in clear; got 'none'.")  # fmt: skip
 
     @classmethod
     def from_env(
@@ -254,6 +330,10 @@ class Settings:
 def _nearest(name: str, table: Mapping[str, Setting]) -> str:
     near = difflib.get_close_matches(name, table, n=1)
     return f" Did you mean {near[0]}?" if near else f" There are: {', '.join(sorted(table))}."
+
+
+def _is_here(host: str) -> bool:
+    return host in ("localhost", "127.0.0.1", "::1")
 
 
 SETTINGS: tuple[Setting, ...] = tuple(

@@ -9,6 +9,7 @@ import apsw
 
 from dandyroll.errors import Conflict, NotFound
 from dandyroll.local.database import Database
+from dandyroll.local.outbox import add_settled_event
 from dandyroll.local.queue import add_job, remove_job
 from dandyroll.local.quota import check_quota
 from dandyroll.models import SETTLED, Changes, Claim, Job, Row, Status
@@ -58,6 +59,7 @@ class SqliteCatalogue:
             _replace(connection, advanced)
             if advanced.status in SETTLED:
                 remove_job(connection, image_id)
+                add_settled_event(connection, advanced)
             return advanced
 
         return self._database.write(operation)

@@ -17,8 +17,10 @@ from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.confine import NONE, confinement
 from dandyroll.local.database import Database
 from dandyroll.local.dispatch import Dispatcher
+from dandyroll.local.notify import Deliveries
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
+from dandyroll.local.receivers import set_mail
 from dandyroll.local.sweep import Sweeper
 from dandyroll.local.upkeep import Upkeep
 from dandyroll.local.usage import UsageCounter
@@ -44,6 +46,7 @@ class LocalHome:
     home: Home
     database: Database
     admission: Admission
+    deliveries: Deliveries
     resources: ExitStack
 
     def __enter__(self) -> Self:
@@ -68,6 +71,9 @@ def open_home(settings: Settings) -> LocalHome:
         resources.callback(usage.close)
         catalogue, queue = SqliteCatalogue(database), Queue(database)
         catalogue.end_leases()
+        set_mail(database, settings)
+        deliveries = Deliveries(database, settings)
+        resources.callback(deliveries.close)
         _say_what_is_not_confined()
         options = WorkerOptions.from_settings(
             settings, objects_root(settings.data_dir), objects.folders(RENDITIONS)
@@ -82,11 +88,12 @@ def open_home(settings: Settings) -> LocalHome:
             return {"home": "local", "workers": workers, "queued": len(queue)}
 
         faults.arm(settings.fault)
+        deliveries.start()
         home = _wire(settings, objects, catalogue, queue, probes, health)
         admission = open_admission(database, usage, settings)
         sweeper = Sweeper(Upkeep(home, objects, catalogue, database, queue))
         resources.callback(sweeper.close)
-        return LocalHome(home, database, admission, resources.pop_all())
+        return LocalHome(home, database, admission, deliveries, resources.pop_all())
 
 
 @contextmanager
