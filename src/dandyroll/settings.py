@@ -101,6 +101,21 @@ class Settings:
     key: str = field(
         default="", repr=False, metadata={"help": "Commands that talk to a server: your API key."}
     )
+    log_level: str = field(
+        default="info",
+        metadata={"help": "Local home: the least a log line must be: `debug`, `info`, `warning` "
+                          "or `error`.", "one_of": ("debug", "info", "warning", "error")},
+    )  # fmt: skip
+    log_format: str = field(
+        default="auto",
+        metadata={"help": "Local home: `json`, `text`, or `auto`: text on a terminal, else JSON.",
+                  "one_of": ("auto", "json", "text")},
+    )  # fmt: skip
+    otel_endpoint: str = field(
+        default="",
+        metadata={"help": "The URL of an OTLP/HTTP receiver for OpenTelemetry traces, such as "
+                          "`http://127.0.0.1:4318`; needs the extra `otel`. Empty: no traces."},
+    )  # fmt: skip
     fault: str = field(
         default="",
         metadata={"help": "For tests: `POINT=kill` or `POINT=fail` trips a named fault point."},
@@ -116,6 +131,18 @@ class Settings:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) == 0:
                 raise BadSetting(f"{PREFIX}{name.upper()}: expected a number of at least 1; got 0.")
+        for f in fields(self):
+            allowed, text = f.metadata.get("one_of"), getattr(self, f.name)
+            if allowed and text not in allowed:
+                expected = ", ".join(allowed)
+                raise BadSetting(
+                    f"{PREFIX}{f.name.upper()}: expected one of {expected}; got {text!r}."
+                )
+        if self.otel_endpoint and not self.otel_endpoint.startswith(("http://", "https://")):
+            raise BadSetting(
+                f"{PREFIX}OTEL_ENDPOINT: expected a URL of http or https; "
+                f"got {self.otel_endpoint!r}."
+            )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> Self:

@@ -8,6 +8,7 @@ from dandyroll.cli.subcommands import Subcommands
 from dandyroll.local.demo import demo_text
 from dandyroll.local.home import open_home
 from dandyroll.local.serve import listen, serve
+from dandyroll.logs import start_logging
 from dandyroll.settings import Settings
 
 
@@ -25,6 +26,7 @@ def add_commands(commands: Subcommands) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     settings = Settings.from_env(data_dir=options.data, workers=options.workers)
+    start_logging(settings.log_level, settings.log_format)
     with listen(options.host, options.port) as listening:
         host = f"[{options.host}]" if ":" in options.host else options.host
         url = f"http://{host}:{listening.getsockname()[1]}"

@@ -5,25 +5,28 @@ import logging
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import IO, Self
 
 from dandyroll.keys import RENDITIONS
-from dandyroll.local import accept, faults
+from dandyroll.local import accept, faults, metrics
 from dandyroll.local.admission import Admission, open_admission
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.confine import NONE, confinement
 from dandyroll.local.database import Database
 from dandyroll.local.dispatch import Dispatcher
+from dandyroll.local.exposition import Reading
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
 from dandyroll.local.usage import UsageCounter
 from dandyroll.local.worker_options import WorkerOptions
 from dandyroll.local.workers import Probes
+from dandyroll.logs import note
+from dandyroll.models import Row
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
 from dandyroll.settings import BadSetting, Settings
+from dandyroll.spans import accept_span, start_spans, stop_spans
 
 log = logging.getLogger("dandyroll.home")
 
@@ -34,11 +37,15 @@ BUCKET = "local"
 
 @dataclass(frozen=True)
 class LocalHome:
-    """An open local home: the `Home` all else sees, and what must be closed after it."""
+    """An open local home: the `Home` all else sees, and what must be closed after it.
+
+    `readings` are the metrics that are looked up in it.
+    """
 
     home: Home
     database: Database
     admission: Admission
+    readings: tuple[Reading, ...]
     resources: ExitStack
 
     def __enter__(self) -> Self:
@@ -55,6 +62,8 @@ def open_home(settings: Settings) -> LocalHome:
     """
     with ExitStack() as resources:
         resources.enter_context(_only_server(settings.data_dir))
+        start_spans(settings.otel_endpoint, "local")
+        resources.callback(stop_spans)
         objects = FileObjectStore(objects_root(settings.data_dir))
         objects.sweep()
         database = open_database(settings.data_dir)
@@ -76,12 +85,27 @@ def open_home(settings: Settings) -> LocalHome:
         def s3_url(image_id: str) -> str:
             return f"{settings.public_url.rstrip('/')}/get-image-metadata/{image_id}"
 
+        def accept_upload(row: Row, data: bytes) -> Row:
+            with accept_span(row.image_id):
+                accepted = accept.accept(objects, catalogue, queue, row, data)
+            note(image_id=accepted.image_id)
+            metrics.UPLOADS.inc(accepted.image_format)
+            return accepted
+
+        readings = (
+            Reading("dandyroll_jobs_queued", "Jobs that wait for a worker.", lambda: len(queue)),
+            Reading("dandyroll_jobs_running", "Jobs that workers have now.", dispatcher.busy),
+            Reading(
+                "dandyroll_job_age_seconds", "How long the oldest due job waits.", queue.oldest_s
+            ),
+            Reading("dandyroll_workers", "Worker processes for jobs.", lambda: workers),
+        )
         faults.arm(settings.fault)
         home = Home(
             objects=objects,
             catalogue=catalogue,
             probe=probes,
-            accept=partial(accept.accept, objects, catalogue, queue),
+            accept=accept_upload,
             elsewhere=lambda key, size_bytes: None,
             health=lambda: {"home": "local", "workers": workers, "queued": len(queue)},
             bucket=BUCKET,
@@ -90,7 +114,7 @@ def open_home(settings: Settings) -> LocalHome:
             settings=settings,
         )
         admission = open_admission(database, usage, settings)
-        return LocalHome(home, database, admission, resources.pop_all())
+        return LocalHome(home, database, admission, readings, resources.pop_all())
 
 
 def open_database(data_dir: Path) -> Database:

@@ -6,8 +6,10 @@ import socket
 
 import uvicorn
 
+from dandyroll.local.access_log import observed
 from dandyroll.local.gateway import create_app
 from dandyroll.local.home import LocalHome
+from dandyroll.local.metrics_page import metrics_route
 from dandyroll.settings import BadSetting
 
 _STOP_S = 10  # how long open requests may take to end
@@ -32,11 +34,15 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(local: LocalHome, listening: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM; the home is still open afterwards."""
     app = create_app(local.home, local.admission)
+    public_url = local.home.settings.public_url
+    app.router.routes.append(metrics_route(local.readings, public_url, local.admission.admit))
     config = uvicorn.Config(
-        app,
+        observed(app),
         http="httptools",
+        log_config=None,  # its lines go the way of ours
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # whom a peer claims to speak for opens nothing
         server_header=False,
         timeout_graceful_shutdown=_STOP_S,
     )
