@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
 _FLUSH_MS = 2_000
+_EVERY_RUN = ("load", "save")  # each run has its own; a stage is run by one of them
 
 Attributes = Mapping[str, str | int]
 
@@ -150,11 +151,10 @@ def job_span(name: str, job: Job) -> Iterator[Callable[[Job], None]]:
     def finished(done: Job) -> None:
         before, at_ns = steps(job.changes.ledger), start_ns
         for step, total_ms in steps(done.changes.ledger).items():
-            spent_ms = total_ms - before.get(step, 0)
-            if step in before and not spent_ms:  # an earlier function's, not this one's
+            if step in before and step not in _EVERY_RUN:  # an earlier function's stage
                 continue
             child = tracer.start_span(step, set_span_in_context(span), start_time=at_ns)
-            at_ns += spent_ms * 1_000_000
+            at_ns += (total_ms - before.get(step, 0)) * 1_000_000
             child.end(at_ns)
 
     try:

@@ -109,7 +109,7 @@ def _head(name: str, help_: str, kind: str) -> Iterator[str]:
 
 def _sample(name: str, labels: Iterable[tuple[str, str]], value: float) -> str:
     inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
-    return f"{name}{{{inside}}} {value:.17g}" if inside else f"{name} {value:.17g}"
+    return f"{name}{{{inside}}} {value}" if inside else f"{name} {value}"
 
 
 def _escaped(text: str) -> str:

@@ -31,6 +31,7 @@ from dandyroll.spans import accept_span, start_spans, stop_spans
 log = logging.getLogger("dandyroll.home")
 
 _PROBES = 1
+_LOCK = "server.lock"
 
 BUCKET = "local"
 
@@ -135,9 +136,25 @@ def _say_what_is_not_confined() -> None:
         )
 
 
+def write_address(data_dir: Path, host: str, port: int) -> None:
+    """Leave word in the data folder where its server listens, for commands on this machine."""
+    local_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+    bracketed = f"[{local_host}]" if ":" in local_host else local_host
+    (data_dir / _LOCK).write_text(f"http://{bracketed}:{port}\n", "utf-8")
+
+
+def read_address(data_dir: Path) -> str:
+    """The URL of the folder's server, on this machine. Raises `BadSetting` if it has had none."""
+    lock = data_dir / _LOCK
+    url = lock.read_text("utf-8").strip() if lock.exists() else ""
+    if not url:
+        raise BadSetting(f"DANDYROLL_DATA_DIR: no server has been started on {data_dir}.")
+    return url
+
+
 def _only_server(data_dir: Path) -> IO[bytes]:
     data_dir.mkdir(parents=True, exist_ok=True)
-    lock = (data_dir / "server.lock").open("ab")
+    lock = (data_dir / _LOCK).open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it for the dead
     except BlockingIOError:

@@ -43,6 +43,15 @@ WORKERS_KILLED = Counter(
 )
 
 
+# What may be looked at as a rate is there from the start, at 0: a first increase is seen as one.
+for _counter, _values in (
+    (BYTES, ("in", "out")),
+    (WORKERS_KILLED, ("died", "timeout")),
+):
+    for _value in _values:
+        _counter.inc(_value, by=0)
+SETTLED.inc("processed", "", by=0)
+
 _PROCESS = (
     Reading("dandyroll_build_info", "The version.", lambda: 1, labels=(("version", __version__),)),
     Reading(

@@ -8,7 +8,7 @@ import uvicorn
 
 from dandyroll.local.access_log import observed
 from dandyroll.local.gateway import create_app
-from dandyroll.local.home import LocalHome
+from dandyroll.local.home import LocalHome, write_address
 from dandyroll.local.metrics_page import metrics_route
 from dandyroll.settings import BadSetting
 
@@ -33,9 +33,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(local: LocalHome, listening: socket.socket) -> None:
     """Answer requests until SIGINT or SIGTERM; the home is still open afterwards."""
+    settings = local.home.settings
+    host, port = listening.getsockname()[:2]
+    write_address(settings.data_dir, host, port)
     app = create_app(local.home, local.admission)
-    public_url = local.home.settings.public_url
-    app.router.routes.append(metrics_route(local.readings, public_url, local.admission.admit))
+    readings, admit = local.readings, local.admission.admit
+    app.router.routes.append(metrics_route(readings, settings.public_url, admit))
     config = uvicorn.Config(
         observed(app),
         http="httptools",
