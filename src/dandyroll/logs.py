@@ -25,6 +25,7 @@ _API_KEY = re.compile(r"dr1O\w{8,}")  # looser than a key, so that a part of one
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 _SAID_BY_MESSAGE = frozenset({"event", "method", "route", "status"})  # left out of text lines
 _LONGEST_LINE = 8_192
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=str)  # not one anew each line
 
 _fields: ContextVar[dict[str, Any] | None] = ContextVar("log_fields", default=None)
 
@@ -88,7 +89,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return without_keys(json.dumps(line, separators=(",", ":"), default=str))
+        return without_keys(_ENCODER.encode(line))
 
 
 class TextFormatter(logging.Formatter):
