@@ -46,7 +46,7 @@ WORKERS_KILLED = Counter(
 # What may be looked at as a rate is there from the start, at 0: a first increase is seen as one.
 for _counter, _values in (
     (BYTES, ("in", "out")),
-    (WORKERS_KILLED, ("died", "timeout")),
+    (WORKERS_KILLED, ("died", "timeout", "cpu_time", "memory", "astray")),
 ):
     for _value in _values:
         _counter.inc(_value, by=0)

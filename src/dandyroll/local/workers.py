@@ -140,7 +140,10 @@ class Worker:
         except (EOFError, OSError, ValueError):
             raise self._died(timeout_s) from None
         self._answers += 1
-        if self._answers == self._options.jobs or answer.get("error") == TooMuchMemory.__name__:
+        too_large = answer.get("error") == TooMuchMemory.__name__
+        if too_large:
+            metrics.WORKERS_KILLED.inc("memory")
+        if too_large or self._answers == self._options.jobs:
             self.kill()  # what libraries leak or leave in pieces goes with it
             self.start()
         if "error" in answer:
