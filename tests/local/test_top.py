@@ -93,7 +93,7 @@ def test_a_refusal_says_what_the_server_said(tmp_path: Path) -> None:
         refused = top("--once", "--url", served.url)
         assert "answered 403: Expected a valid API key" in refused.stderr
         key = served.create_key("boss", frozenset({"admin"}), int(time.time()) + 3600)
-        assert top("--once", "--url", served.url, KEY=key).returncode == 0
+        assert top("--once", "--url", served.url, DANDYROLL_KEY=key).returncode == 0
     finally:
         served.close()
 
