@@ -26,6 +26,9 @@ def test_the_environment_sets_and_what_is_given_goes_before() -> None:
         ({"DANDYROLL_WORKERS": "many"}, "DANDYROLL_WORKERS: expected a whole number"),
         ({"DANDYROLL_WORKERS": "-1"}, "DANDYROLL_WORKERS: expected a number of at least 0"),
         ({"DANDYROLL_MAX_PIXELS": "0"}, "DANDYROLL_MAX_PIXELS: expected a number of at least 1"),
+        ({"DANDYROLL_LOG_LEVEL": "loud"}, "DANDYROLL_LOG_LEVEL: expected one of debug, info"),
+        ({"DANDYROLL_LOG_FORMAT": "xml"}, "DANDYROLL_LOG_FORMAT: expected one of auto, json, text"),
+        ({"DANDYROLL_OTEL_ENDPOINT": "here:4318"}, "DANDYROLL_OTEL_ENDPOINT: expected a URL"),
     ],
 )
 def test_what_is_wrong_is_named(environ: dict[str, str], says: str) -> None:

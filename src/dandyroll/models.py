@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
+from dandyroll.ledger import add_ledgers
+
 Status = Literal["awaiting", "uploaded", "resized", "failed", "processed"]
 
 STATUSES: tuple[Status, ...] = ("awaiting", "uploaded", "resized", "failed", "processed")
@@ -148,6 +150,7 @@ class Job:
 
     `key` is the object the next stage reads: the original, later a hand-over. `changes` gathers
     what the stages so far have found out, `mark` where the watermark is once it is there.
+    `trace_id` is that of the upload.
     """
 
     image_id: str
@@ -156,6 +159,12 @@ class Job:
     image_format: str
     mark: Box | None = None
     changes: Changes = field(default_factory=Changes)
+    trace_id: str = ""
+
+    def noting(self, **entries: int) -> Self:
+        """This job with entries added to its ledger, numbers to what is there."""
+        ledger = add_ledgers(self.changes.ledger, entries)
+        return replace(self, changes=replace(self.changes, ledger=ledger))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,8 +7,9 @@ home's workers walk them, and the AWS home's state machine is generated from the
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from dandyroll import errors
 from dandyroll.errors import DandyrollError, NotFound, OriginalMissing
@@ -25,6 +26,8 @@ from dandyroll.stages.add_watermark import add_watermark
 from dandyroll.stages.update_size import update_size
 
 Stage = Callable[[Picture, Policy], Picture]
+
+NOTHING: Mapping[str, int | str] = MappingProxyType({})
 
 STAGES: tuple[Stage, ...] = (update_size, add_watermark)
 
@@ -64,7 +67,8 @@ def stage_name(stage: Stage) -> str:
 
 def first_job(row: Row) -> Job:
     """The job that takes a row's original through the whole pipeline."""
-    return Job(row.image_id, row.policy, original_key(row.image_id), row.image_format)
+    key, trace_id = original_key(row.image_id), str(row.ledger.get("trace_id", ""))
+    return Job(row.image_id, row.policy, key, row.image_format, trace_id=trace_id)
 
 
 def run(job: Job, objects: ObjectStore, max_pixels: int, stages: tuple[Stage, ...] = STAGES) -> Job:
@@ -108,11 +112,19 @@ def record(job: Job, catalogue: Catalogue, objects: ObjectStore) -> Row | None:
         return None
 
 
-def record_failure(image_id: str, error: DandyrollError, catalogue: Catalogue) -> Row | None:
-    """Write into the row why the image will not be processed; None if the image is gone."""
+def record_failure(
+    image_id: str,
+    error: DandyrollError,
+    catalogue: Catalogue,
+    ledger: Mapping[str, int | str] = NOTHING,
+) -> Row | None:
+    """Write into the row why the image will not be processed; None if the image is gone.
+
+    `ledger` is what was spent on it.
+    """
     reason = {"code": error.code, "message": error.message}
     try:
-        return catalogue.advance(image_id, "failed", Changes(error=reason))
+        return catalogue.advance(image_id, "failed", Changes(error=reason, ledger=ledger))
     except NotFound:
         return None
 

@@ -278,6 +278,21 @@ class Settings:
         metadata={"help": "Local home: the least time between two mails; what happens meanwhile "
                           "goes into the next one."},
     )  # fmt: skip
+    log_level: str = field(
+        default="info",
+        metadata={"help": "Local home: the least a log line must be: `debug`, `info`, `warning` "
+                          "or `error`.", "one_of": ("debug", "info", "warning", "error")},
+    )  # fmt: skip
+    log_format: str = field(
+        default="auto",
+        metadata={"help": "Local home: `json`, `text`, or `auto`: text on a terminal, else JSON.",
+                  "one_of": ("auto", "json", "text")},
+    )  # fmt: skip
+    otel_endpoint: str = field(
+        default="",
+        metadata={"help": "The URL of an OTLP/HTTP receiver for OpenTelemetry traces, such as "
+                          "`http://127.0.0.1:4318`; needs the extra `otel`. Empty: no traces."},
+    )  # fmt: skip
     fault: str = field(
         default="",
         metadata={"help": "For tests: `POINT=kill` or `POINT=fail` trips a named fault point."},
@@ -289,6 +304,11 @@ class Settings:
         for setting in SETTINGS:
             setting.check(getattr(self, setting.name), setting.env)
         self._check_mail()
+        if self.otel_endpoint and not self.otel_endpoint.startswith(("http://", "https://")):
+            raise BadSetting(
+                f"{PREFIX}OTEL_ENDPOINT: expected a URL of http or https; "
+                f"got {self.otel_endpoint!r}."
+            )
 
     def _check_mail(self) -> None:
         try:

@@ -8,10 +8,11 @@ from dandyroll.aws.cloud import Cloud
 from dandyroll.aws.objects import S3ObjectStore, open_store
 from dandyroll.aws.table import Table
 from dandyroll.keys import original_key
-from dandyroll.models import Header
+from dandyroll.models import Header, Row
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
 from dandyroll.settings import BadSetting, Settings
+from dandyroll.spans import accept_span, start_spans
 
 _SIGNED_FOR_S = 300
 
@@ -31,7 +32,7 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
         objects=objects,
         catalogue=catalogue,
         probe=partial(_probe, max_pixels=settings.max_pixels),
-        accept=partial(accept, objects, catalogue),
+        accept=partial(_accept, objects, catalogue),
         elsewhere=partial(_elsewhere, objects, settings.max_answer_bytes),
         health=lambda: {"home": "aws"},
         bucket=settings.bucket,
@@ -44,7 +45,14 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
 @cache
 def this_home() -> Home:
     """The home of this function, opened once a process."""
-    return open_home(Settings.from_env())
+    settings = Settings.from_env()
+    start_spans(settings.otel_endpoint, "aws")
+    return open_home(settings)
+
+
+def _accept(objects: S3ObjectStore, catalogue: DynamoCatalogue, row: Row, data: bytes) -> Row:
+    with accept_span(row.image_id):
+        return accept(objects, catalogue, row, data)
 
 
 def _probe(data: bytes, max_pixels: int) -> Header:

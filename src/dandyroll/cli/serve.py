@@ -10,6 +10,7 @@ from dandyroll.local.demo import demo_text
 from dandyroll.local.home import open_home
 from dandyroll.local.serve import listen, serve
 from dandyroll.local.tls import check_exposure, read_tls, server_url
+from dandyroll.logs import start_logging
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -39,6 +40,7 @@ def _serve(options: argparse.Namespace) -> int:
         tls_key=options.tls_key,
         allow_plain_http=options.insecure or None,
     )
+    start_logging(settings.log_level, settings.log_format)
     check_exposure(settings)
     tls = read_tls(settings)
     with listen(settings.host, settings.port) as listening:

@@ -50,6 +50,13 @@ class SqliteCatalogue:
     def get(self, image_id: str) -> Row:
         return _get(self._database.read(), image_id)
 
+    def latest(self, limit: int) -> list[Row]:
+        """The rows whose ids were minted last, newest first: an id begins with its time."""
+        sql = """SELECT row FROM "image-metadata" WHERE "image-id" BETWEEN 'upload-0' AND 'upload-:'
+                 ORDER BY "image-id" DESC LIMIT ?"""
+        found = self._database.read().execute(sql, (limit,))
+        return [Row.from_json(json.loads(str(row))) for (row,) in found]
+
     def advance(self, image_id: str, status: Status, changes: Changes) -> Row:
         def operation(connection: apsw.Connection) -> Row:
             row = _get(connection, image_id)

@@ -17,6 +17,7 @@ from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.confine import NONE, confinement
 from dandyroll.local.database import Database
 from dandyroll.local.dispatch import Dispatcher
+from dandyroll.local.exposition import Reading
 from dandyroll.local.notify import Deliveries
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
@@ -30,10 +31,12 @@ from dandyroll.models import Header
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
 from dandyroll.settings import BadSetting, Settings
+from dandyroll.spans import start_spans, stop_spans
 
 log = logging.getLogger("dandyroll.home")
 
 _PROBES = 1
+_LOCK = "server.lock"
 
 BUCKET = "local"
 CATALOGUE = "catalogue.db"
@@ -41,12 +44,16 @@ CATALOGUE = "catalogue.db"
 
 @dataclass(frozen=True)
 class LocalHome:
-    """An open local home: the `Home` all else sees, and what must be closed after it."""
+    """An open local home: the `Home` all else sees, and what must be closed after it.
+
+    `readings` are the metrics that are looked up in it.
+    """
 
     home: Home
     database: Database
     admission: Admission
     deliveries: Deliveries
+    readings: tuple[Reading, ...]
     resources: ExitStack
 
     def __enter__(self) -> Self:
@@ -63,6 +70,8 @@ def open_home(settings: Settings) -> LocalHome:
     """
     with ExitStack() as resources:
         resources.enter_context(_only_server(settings.data_dir))
+        start_spans(settings.otel_endpoint, "local")
+        resources.callback(stop_spans)
         objects = FileObjectStore(objects_root(settings.data_dir))
         objects.sweep()
         database = open_database(settings.data_dir)
@@ -87,13 +96,21 @@ def open_home(settings: Settings) -> LocalHome:
         def health() -> dict[str, str | int]:
             return {"home": "local", "workers": workers, "queued": len(queue)}
 
+        readings = (
+            Reading("dandyroll_jobs_queued", "Jobs that wait for a worker.", lambda: len(queue)),
+            Reading("dandyroll_jobs_running", "Jobs that workers have now.", dispatcher.busy),
+            Reading(
+                "dandyroll_job_age_seconds", "How long the oldest due job waits.", queue.oldest_s
+            ),
+            Reading("dandyroll_workers", "Worker processes for jobs.", lambda: workers),
+        )
         faults.arm(settings.fault)
         deliveries.start()
         home = _wire(settings, objects, catalogue, queue, probes, health)
         admission = open_admission(database, usage, settings)
         sweeper = Sweeper(Upkeep(home, objects, catalogue, database, queue))
         resources.callback(sweeper.close)
-        return LocalHome(home, database, admission, deliveries, resources.pop_all())
+        return LocalHome(home, database, admission, deliveries, readings, resources.pop_all())
 
 
 @contextmanager
@@ -156,9 +173,25 @@ def _say_what_is_not_confined() -> None:
         )
 
 
+def write_address(data_dir: Path, host: str, port: int) -> None:
+    """Leave word in the data folder where its server listens, for commands on this machine."""
+    local_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
+    bracketed = f"[{local_host}]" if ":" in local_host else local_host
+    (data_dir / _LOCK).write_text(f"http://{bracketed}:{port}\n", "utf-8")
+
+
+def read_address(data_dir: Path) -> str:
+    """The URL of the folder's server, on this machine. Raises `BadSetting` if it has had none."""
+    lock = data_dir / _LOCK
+    url = lock.read_text("utf-8").strip() if lock.exists() else ""
+    if not url:
+        raise BadSetting(f"DANDYROLL_DATA_DIR: no server has been started on {data_dir}.")
+    return url
+
+
 def _only_server(data_dir: Path) -> IO[bytes]:
     data_dir.mkdir(parents=True, exist_ok=True)
-    lock = (data_dir / "server.lock").open("ab")
+    lock = (data_dir / _LOCK).open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it for the dead
     except BlockingIOError:

@@ -18,6 +18,7 @@ class WorkerOptions:
     max_pixels: int
     memory_bytes: int
     jobs: int
+    log_level: str = "info"
     fault: str = ""
     writable: tuple[Path, ...] = ()
 
@@ -30,6 +31,7 @@ class WorkerOptions:
             max_pixels=settings.max_pixels,
             memory_bytes=settings.worker_memory_bytes,
             jobs=settings.worker_jobs,
+            log_level=settings.log_level,
             fault=faults.for_workers(settings.fault),
             writable=tuple(folder.absolute() for folder in writable),
         )
