@@ -232,6 +232,8 @@ def corpus() -> dict[str, bytes]:
         "png-metadata": file(
             cornered(200, 150), "PNG", exif=exif(gps=True), icc_profile=matrix_profile("p3")
         ),
+        "gif": file(small.quantize(64), "GIF"),
+        "gif-clear": file(small.quantize(32), "GIF", transparency=3),
         "webp": file(rgb, "WEBP", quality=85),
         "webp-large": file(photo(1600, 1200), "WEBP", quality=80),
         "webp-alpha": file(rgba, "WEBP", quality=85),
@@ -248,9 +250,29 @@ def corpus() -> dict[str, bytes]:
 
 @cache
 def animations() -> dict[str, bytes]:
-    """Files of more than one frame, which we do not take."""
-    frames = [photo(60, 40, seed) for seed in (1, 2, 3)]
+    """Files of several frames, by name; `animation_times` tells how long each is shown."""
+    opaque = [photo(90, 60, seed) for seed in range(1, 6)]
+    clear = [alpha_ramp(90, 60).rotate(90 * turn) for turn in range(5)]
+    same = [opaque[n] for n in (0, 0, 0, 1, 2)]
+    times = list(animation_times())
+
+    def frames(pictures: list[Image.Image], image_format: str, **options: Any) -> bytes:
+        options = {"duration": times, "loop": 3, **options}
+        return file(pictures[0], image_format, save_all=True, append_images=pictures[1:], **options)
+
     return {
-        "webp": file(frames[0], "WEBP", save_all=True, append_images=frames[1:]),
-        "apng": file(frames[0], "PNG", save_all=True, append_images=frames[1:]),
+        "gif": frames(opaque, "GIF"),
+        "gif-clear": frames(clear, "GIF", disposal=2),
+        "gif-for-ever": frames(opaque, "GIF", loop=0),
+        "gif-once": frames(opaque, "GIF", loop=None),
+        "webp": frames(opaque, "WEBP", lossless=True),
+        "webp-lossy": frames(opaque, "WEBP", quality=80),
+        "webp-clear": frames(clear, "WEBP", lossless=True),
+        "webp-equal-frames": frames(same, "WEBP", lossless=True, kmax=1),
+        "webp-for-ever": frames(opaque, "WEBP", loop=0),
     }
+
+
+def animation_times() -> tuple[int, ...]:
+    """Milliseconds. Those under 20 are what programs like to round up."""
+    return (0, 10, 20, 250, 1010)

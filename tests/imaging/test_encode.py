@@ -12,6 +12,7 @@ from dandyroll.imaging.decode import decode
 from dandyroll.imaging.encode import CONTENT_TYPES, decode_handover, encode, encode_handover
 from dandyroll.imaging.header import read_header
 from dandyroll.imaging.picture import Picture
+from dandyroll.models import Limits
 from dandyroll.policy import DEFAULT, Encoding
 from dandyroll.stages.add_watermark import add_watermark
 from dandyroll.stages.update_size import update_size
@@ -22,7 +23,7 @@ POLICY = replace(DEFAULT, max_width_px=320, max_height_px=320)
 
 
 def resized(data: bytes) -> Picture:
-    picture, _ = decode(data, read_header(data, 50_000_000), 320, 320)
+    picture, _ = decode(data, read_header(data, Limits()), 320, 320)
     return update_size(picture, POLICY)
 
 
@@ -49,7 +50,7 @@ def test_same_format_out(name: str) -> None:
     picture = resized(data)
     with open_file(data) as before, open_file(rendition(data)) as after:
         after.load()
-        assert after.format == before.format
+        assert after.format == ("PNG" if before.format == "GIF" else before.format)
         assert Image.MIME[str(after.format)] == CONTENT_TYPES[picture.image_format]
         assert after.size == (picture.pixels.width, picture.pixels.height)
         assert after.mode == ("RGBA" if picture.pixels.bands == 4 else "RGB")

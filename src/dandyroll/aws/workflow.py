@@ -50,7 +50,7 @@ def row_of(home: Home, key: str, trace_id: str) -> Row:
 
 
 def _run(home: Home, job: Job, stage: Stage, trace_id: str) -> dict[str, Any]:
-    done = pipeline.run(job, home.objects, home.settings.max_pixels, stages=(stage,))
+    done = pipeline.run(job, home.objects, home.settings.limits, stages=(stage,))
     row = pipeline.record(done, home.catalogue, home.objects)
     if row is None:
         raise NotFound(f"The image {job.image_id} was deleted.")

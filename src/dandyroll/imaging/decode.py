@@ -8,9 +8,10 @@ from dandyroll.errors import CorruptImage
 from dandyroll.imaging.describe import Description, is_transparent
 from dandyroll.imaging.header import LOADERS
 from dandyroll.imaging.picture import Picture
-from dandyroll.imaging.structure import Structure, read_structure
+from dandyroll.imaging.readers import Structure
+from dandyroll.imaging.structure import read_structure
 from dandyroll.imaging.vips import DECODE_ERRORS, pyvips
-from dandyroll.models import Header
+from dandyroll.models import Animation, Header
 
 
 def decode(
@@ -30,7 +31,17 @@ def decode(
         )
     except DECODE_ERRORS as error:
         raise CorruptImage("The picture cannot be decoded.") from error
-    return Picture(pixels, header.image_format), Description(structure.mode, has_transparency)
+    picture = Picture(
+        pixels, _target(header.image_format, structure), animation=structure.animation
+    )
+    return picture, Description(structure.mode, has_transparency)
+
+
+def _target(image_format: str, structure: Structure) -> str:
+    """The format to encode in: the original's own, where that serves its pixels well."""
+    if image_format == "GIF" and not structure.animation:
+        return "PNG"  # resized, it has more than 256 colours, and edges that are half clear
+    return image_format
 
 
 def _open_jpeg(
@@ -64,6 +75,8 @@ def _open_png(
 def _open_webp(
     data: bytes, structure: Structure, max_width_px: int, max_height_px: int
 ) -> tuple[pyvips.Image, bool]:
+    if structure.animation:
+        return _open_frames(data, "WEBP", structure.animation)
     width, height = structure.width, structure.height
     if max_width_px != max_height_px:
         orientation = _orientation(LOADERS["WEBP"](data))
@@ -82,6 +95,25 @@ def _open_webp(
     return pixels if has_transparency else _colours(pixels), has_transparency
 
 
+def _open_gif(
+    data: bytes, structure: Structure, max_width_px: int, max_height_px: int
+) -> tuple[pyvips.Image, bool]:
+    return _open_frames(data, "GIF", structure.animation)
+
+
+def _open_frames(
+    data: bytes, image_format: str, animation: Animation | None
+) -> tuple[pyvips.Image, bool]:
+    """All frames below each other, each as it is shown, in memory: the stages go frame by frame."""
+    frames = len(animation.delays_ms) if animation else 1
+    pixels = LOADERS[image_format](data, n=frames, access="sequential", fail_on="error")
+    pixels = pixels.copy_memory()
+    if not pixels.hasalpha():
+        return pixels, False
+    has_transparency = is_transparent(pixels)
+    return pixels if has_transparency else _colours(pixels), has_transparency
+
+
 def _colours(pixels: pyvips.Image) -> pyvips.Image:
     """Without an alpha channel that says nothing: it would double the cost of the resize."""
     return pixels.extract_band(0, n=pixels.bands - 1)
@@ -94,4 +126,4 @@ def _orientation(pixels: pyvips.Image) -> int:
     return int(pixels.get("orientation"))
 
 
-_OPENERS = {"JPEG": _open_jpeg, "PNG": _open_png, "WEBP": _open_webp}
+_OPENERS = {"JPEG": _open_jpeg, "PNG": _open_png, "WEBP": _open_webp, "GIF": _open_gif}

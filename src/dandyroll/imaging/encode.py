@@ -2,12 +2,20 @@
 
 from dandyroll.errors import CorruptImage
 from dandyroll.imaging.picture import Picture, bare
+from dandyroll.imaging.timing import time_webp
 from dandyroll.imaging.vips import DECODE_ERRORS, pyvips
+from dandyroll.models import Animation
 from dandyroll.policy import Encoding
 
-CONTENT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+CONTENT_TYPES = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+}
 
 _PIXELS_PER_MM = 72 / 25.4  # the usual non-statement, in place of what a scanner wrote
+_ONE_STEP_MS = 1000
 
 
 def encode(picture: Picture, encoding: Encoding) -> bytes:
@@ -18,6 +26,8 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
     by `sub`, which suits photographs; libvips' own default suits drawings.
     """
     pixels = picture.pixels.copy(xres=_PIXELS_PER_MM, yres=_PIXELS_PER_MM)
+    if picture.animation:
+        return _encode_frames(pixels, picture.image_format, picture.animation, encoding)
     if picture.image_format == "JPEG":
         data = pixels.jpegsave_buffer(Q=encoding.jpeg_quality, keep="none")
     elif picture.image_format == "PNG":
@@ -29,6 +39,27 @@ def encode(picture: Picture, encoding: Encoding) -> bytes:
             Q=encoding.webp_quality, effort=encoding.webp_effort, keep="none"
         )
     return bytes(data)
+
+
+def _encode_frames(
+    pixels: pyvips.Image, image_format: str, animation: Animation, encoding: Encoding
+) -> bytes:
+    frames = len(animation.delays_ms)
+    set_type, ints = pixels.set_type, pyvips.GValue.array_int_type
+    set_type(pyvips.GValue.gint_type, "page-height", pixels.height // frames)
+    set_type(pyvips.GValue.gint_type, "loop", animation.loop)
+    if image_format == "GIF":
+        set_type(ints, "delay", list(animation.delays_ms))
+        return bytes(
+            pixels.gifsave_buffer(
+                effort=encoding.gif_effort, keep_duplicate_frames=True, keep="none"
+            )
+        )
+    # libwebp melts equal frames into one, and libvips shows short ones longer. So it is given
+    # one time for all, which tells of each frame how many it is, and the real ones come after.
+    set_type(ints, "delay", [_ONE_STEP_MS] * frames)
+    data = pixels.webpsave_buffer(Q=encoding.webp_quality, effort=encoding.webp_effort, keep="none")
+    return time_webp(bytes(data), animation, _ONE_STEP_MS)
 
 
 def encode_handover(pixels: pyvips.Image) -> bytes:

@@ -5,19 +5,19 @@ from collections.abc import Callable
 from dandyroll.errors import (
     CorruptImage,
     EmptyBody,
-    TooManyPixels,
     TruncatedImage,
-    UnsupportedAnimation,
     UnsupportedFormat,
 )
+from dandyroll.imaging.budget import weigh
 from dandyroll.imaging.structure import read_structure, sniff
 from dandyroll.imaging.vips import DECODE_ERRORS, pyvips
-from dandyroll.models import Header
+from dandyroll.models import Header, Limits
 
 LOADERS: dict[str, Callable[..., pyvips.Image]] = {
     "JPEG": pyvips.Image.jpegload_buffer,  # by name: a JPEG with a gain map has a slower one too
     "PNG": pyvips.Image.pngload_buffer,
     "WEBP": pyvips.Image.webpload_buffer,
+    "GIF": pyvips.Image.gifload_buffer,
 }
 """The one loader of each format; a file is never offered to another."""
 
@@ -25,10 +25,10 @@ _TYPES = {
     "JPEG": ("image/jpeg", "jpg"),
     "PNG": ("image/png", "png"),
     "WEBP": ("image/webp", "webp"),
+    "GIF": ("image/gif", "gif"),
 }
 
 _LOOKS_LIKE = (
-    (0, b"GIF8", "GIF"),
     (0, b"II*\0", "TIFF"),
     (0, b"MM\0*", "TIFF"),
     (0, b"BM", "BMP"),
@@ -53,8 +53,8 @@ _LOOKS_LIKE = (
 )
 
 
-def read_header(data: bytes, max_pixels: int) -> Header:
-    """The header of a file we take. `max_pixels` is the budget for width times height.
+def read_header(data: bytes, limits: Limits) -> Header:
+    """The header of a file we take, that is within the limits.
 
     Raises `EmptyBody`, `UnsupportedFormat`, `TooManyPixels`, `UnsupportedAnimation`,
     `TruncatedImage` or `CorruptImage`, and nothing else, whatever the bytes. Costs next to
@@ -65,15 +65,9 @@ def read_header(data: bytes, max_pixels: int) -> Header:
         raise EmptyBody("Expected the bytes of an image; got an empty body.")
     image_format = sniff(data)
     if image_format is None:
-        raise UnsupportedFormat(f"Expected a JPEG, PNG or WebP image; {_what_came(data)}.")
+        raise UnsupportedFormat(f"Expected a JPEG, PNG, WebP or GIF image; {_what_came(data)}.")
     structure = read_structure(data, image_format)
-    width, height = structure.width, structure.height
-    if width * height > max_pixels:
-        raise TooManyPixels(
-            f"Expected at most {max_pixels} pixels; got {width} x {height} = {width * height}."
-        )
-    if structure.animated:
-        raise UnsupportedAnimation("Expected a single picture; got an animation.")
+    weigh(structure, len(data), limits)
     if not structure.ends:
         raise TruncatedImage(f"The {image_format} file ends before its picture does.")
     try:
@@ -81,7 +75,15 @@ def read_header(data: bytes, max_pixels: int) -> Header:
     except DECODE_ERRORS as error:
         raise CorruptImage(f"The {image_format} file's header cannot be read.") from error
     content_type, extension = _TYPES[image_format]
-    return Header(image_format, content_type, extension, width, height)
+    return Header(
+        image_format,
+        content_type,
+        extension,
+        structure.width,
+        structure.height,
+        frames=len(structure.animation.delays_ms) if structure.animation else None,
+        pages=structure.pages,
+    )
 
 
 def _what_came(data: bytes) -> str:

@@ -54,20 +54,20 @@ def main(descriptor: int, options: WorkerOptions) -> None:
 
 
 def _answer(message: dict[str, Any], body: bytes, options: WorkerOptions) -> dict[str, Any]:
-    max_pixels = options.max_pixels
+    limits = options.limits
     try:
         if message["do"] == "probe":
             fault("worker-probing")
-            return {"header": asdict(read_header(body, max_pixels))}
+            return {"header": asdict(read_header(body, limits))}
         if message["do"] == "process":
             source = Path(message["source"])
             fault("worker-decoding", source.name)
-            process_file(source, Path(message["target"]), max_pixels)
+            process_file(source, Path(message["target"]), limits)
             return {}
         job = Job.from_json(message["job"])
         fault("worker-decoding", job.image_id)
         objects = FileObjectStore(options.objects_root)
-        return {"job": run(job, objects, max_pixels).to_json()}
+        return {"job": run(job, objects, limits).to_json()}
     except (DandyrollError, MemoryError) as error:
         if _was_refused_memory(error):
             error = TooMuchMemory(f"Expected to need under {options.memory_bytes} bytes of memory.")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from dandyroll.local import faults
+from dandyroll.models import Limits
 from dandyroll.settings import Settings
 
 
@@ -16,6 +17,7 @@ class WorkerOptions:
 
     objects_root: Path
     max_pixels: int
+    max_animation_pixels: int
     memory_bytes: int
     jobs: int
     fault: str = ""
@@ -28,11 +30,16 @@ class WorkerOptions:
         return cls(
             objects_root=objects_root.absolute(),
             max_pixels=settings.max_pixels,
+            max_animation_pixels=settings.max_animation_pixels,
             memory_bytes=settings.worker_memory_bytes,
             jobs=settings.worker_jobs,
             fault=faults.for_workers(settings.fault),
             writable=tuple(folder.absolute() for folder in writable),
         )
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_pixels, self.max_animation_pixels, self.memory_bytes)
 
     def to_json(self) -> str:
         return json.dumps(
