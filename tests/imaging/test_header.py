@@ -55,10 +55,8 @@ def test_empty_body() -> None:
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        (file(photo(20, 20), "TIFF"), "TIFF"),
         (file(photo(20, 20), "BMP"), "BMP"),
-        (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF"),
+        (b"\0\0\0\x1cftypisom\0\0\0\0isommp42", "a video"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\n <!doctype html><p>hello", "HTML"),
         (b"%PDF-1.7", "PDF"),

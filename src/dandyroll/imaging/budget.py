@@ -26,6 +26,11 @@ BYTES_PER_PIXEL = {
     "lossless WebP": 9,
     "GIF": 10,
     "animation": 10,
+    "8-bit TIFF": 9,
+    "16-bit TIFF": 18,
+    "AVIF": 16,
+    "HEIC": 16,
+    "SVG": 1,
 }
 """By `Structure.kind`, rounded up. Animations by the pixels of all their frames."""
 

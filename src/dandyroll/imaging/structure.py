@@ -4,13 +4,18 @@ Dimensions are known before anything is allocated for them, and a file that ends
 found out before anything is decoded.
 """
 
-from dandyroll.imaging.readers import Structure, gif, jpeg, png, webp
+from dandyroll.imaging.readers import Structure, gif, isobmff, jpeg, png, svg, tiff, webp
+from dandyroll.imaging.readers.ifd import is_tiff
 
 _READERS = {
     "JPEG": jpeg.read,
     "PNG": png.read,
     "WEBP": webp.read,
     "GIF": gif.read,
+    "TIFF": tiff.read,
+    "AVIF": isobmff.read,
+    "HEIC": isobmff.read,
+    "SVG": svg.read,
 }
 
 
@@ -24,7 +29,9 @@ def sniff(data: bytes) -> str | None:
         return "WEBP"
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return "GIF"
-    return None
+    if is_tiff(data):
+        return "TIFF"
+    return "SVG" if svg.is_svg(data) else isobmff.sniff(data)
 
 
 def read_structure(data: bytes, image_format: str) -> Structure:
