@@ -25,8 +25,8 @@ from tests.imaging.corpus import animations, corpus, open_file
 
 FOLDER = Path(__file__).parent / "goldens"
 POLICY = replace(DEFAULT, max_width_px=160, max_height_px=160)
-SUFFIX = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
-TOLERANCE = {"JPEG": 2, "PNG": 0, "WEBP": 2, "GIF": 0}
+SUFFIX = {"AVIF": "avif", "JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
+TOLERANCE = {"AVIF": 2, "JPEG": 2, "PNG": 0, "WEBP": 2, "GIF": 0}
 """The largest difference of any channel of any pixel, of 255."""
 
 

@@ -49,7 +49,7 @@ def difference(ours: Array, theirs: Array) -> float:
 @pytest.mark.parametrize("name", sorted(corpus()))
 def test_pixels_are_as_pillow_decodes_them(name: str) -> None:
     """At full size; files with a profile that matters, or CMYK, have their own tests."""
-    if name in ("jpeg-p3", "jpeg-cmyk") or "metadata" in name or name == "jpeg-gps":
+    if "p3" in name or "cmyk" in name or "metadata" in name or name == "jpeg-gps":
         return
     ours = pixels_of(corpus()[name])
     with open_file(corpus()[name]) as image:
@@ -60,7 +60,9 @@ def test_pixels_are_as_pillow_decodes_them(name: str) -> None:
     if name == "gif-clear":  # of clear pixels the colour is nobody's business
         ours, theirs = ours * (ours[:, :, 3:] > 0), theirs * (theirs[:, :, 3:] > 0)
     # Files that decode to the same samples everywhere but for the chroma's interpolation.
-    assert difference(ours, theirs) < (0.6 if name.startswith("jpeg") else 0.01)
+    assert difference(ours, theirs) < (
+        0.6 if name.startswith("jpeg") else 2 if name.startswith(("avif", "heic")) else 0.01
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -33,7 +33,8 @@ from tests.imaging.corpus import (
 
 LIMITS = Limits()
 NAMES = sorted(corpus())
-EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
+EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "TIFF": "tif",
+              "AVIF": "avif", "HEIC": "heic"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -41,9 +42,11 @@ def test_header_is_as_pillow_reads_it(name: str) -> None:
     data = corpus()[name]
     header = read_header(data, LIMITS)
     with open_file(data) as image:
-        assert (header.width, header.height) == image.size
-        assert header.image_format == image.format
-        assert header.content_type == Image.MIME[header.image_format]
+        turned = name in ("tiff-metadata", "heic-metadata")  # Pillow tells the size once upright
+        assert (header.width, header.height) == (image.size[::-1] if turned else image.size)
+        assert header.image_format == str(image.format).replace("HEIF", "HEIC")
+        mime = "image/heic" if image.format == "HEIF" else Image.MIME[header.image_format]
+        assert header.content_type == mime
     assert header.extension == EXTENSIONS[header.image_format]
 
 
@@ -57,7 +60,6 @@ def test_empty_body() -> None:
     [
         (file(photo(20, 20), "BMP"), "BMP"),
         (b"\0\0\0\x1cftypisom\0\0\0\0isommp42", "a video"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"\n <!doctype html><p>hello", "HTML"),
         (b"%PDF-1.7", "PDF"),
         (b"\x01\x02\x03\x04", "01 02 03 04"),

@@ -1,11 +1,11 @@
 """Draw an SVG, in a process of its own that may neither grow nor last."""
 
+import os
 import subprocess
 import sys
 
 from dandyroll.errors import CorruptImage, TooComplex
 from dandyroll.imaging.readers.svg import parse
-from dandyroll.imaging.resize import fitted_size
 from dandyroll.imaging.vips import pyvips
 
 TIMEOUT_S = 10
@@ -21,14 +21,18 @@ def draw(data: bytes, max_width_px: int, max_height_px: int) -> pyvips.Image:
     drawing = parse(data)
     width, height = drawing.size
     scale = min(max_width_px / width, max_height_px / height)
-    size = fitted_size(round(width * scale), round(height * scale), max_width_px, max_height_px)
-    return _drawn(drawing.text(*size), *size)
+    width_px, height_px = max(1, round(width * scale)), max(1, round(height * scale))
+    return _drawn(drawing.text(width_px, height_px), width_px, height_px)
 
 
 def _drawn(text: bytes, width: int, height: int) -> pyvips.Image:
     command = [sys.executable, "-m", "dandyroll.imaging.draw_svg", str(TIMEOUT_S)]
+    # Nothing of our environment but where our modules are: keys and settings are not its business.
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "LC_ALL": "C.UTF-8"}
     try:
-        done = subprocess.run(command, input=text, capture_output=True, timeout=2 * TIMEOUT_S)
+        done = subprocess.run(
+            command, input=text, capture_output=True, env=environment, timeout=2 * TIMEOUT_S
+        )
     except subprocess.TimeoutExpired:
         raise _too_slow() from None
     if -done.returncode in (9, 24):  # SIGXCPU, or SIGKILL after it

@@ -15,6 +15,7 @@ from dandyroll.imaging.readers import MAX_PARTS, Structure
 
 _SEQUENCES = {b"avis", b"hevc", b"hevx", b"msf1"}
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+_SLACK = 2  # what is cut off may be a little, and an encoder rounds up to whole blocks
 _HDR = {16: "PQ", 18: "HLG"}
 
 
@@ -43,42 +44,85 @@ def sniff(data: bytes) -> str | None:
 def read(data: bytes) -> Structure:
     """The primary item's structure. `width` and `height` are those before it is turned.
 
-    They are the largest that any part of the file states, lest a small picture hide a large
-    one. What turns a picture here is part of the format, so its decoders do it.
+    Where another part of the file states to be larger, its size counts, lest a small picture
+    hide a large one. What turns a picture here is part of the format, so its decoders do it.
     """
-    image_format = sniff(data)
+    image_format = str(sniff(data))
     boxes = list(_boxes(data, 0, len(data)))
     if data[8:12] in _SEQUENCES:
         raise UnsupportedAnimation("Expected a single picture; got a sequence of them.")
     meta = _child(boxes, b"meta", "The file has no box of items.")
     inside = list(_boxes(data, meta.at + 4, meta.end))
-    properties = _child(inside, b"iprp", "The file's items have no properties.")
-    container = _child(
-        list(_boxes(data, properties.at, properties.end)), b"ipco", "The file states no size."
+    iprp = _child(inside, b"iprp", "The file's items have no properties.")
+    properties = list(_boxes(data, iprp.at, iprp.end))
+    ipco = _child(properties, b"ipco", "The file states no size.")
+    stated = list(_boxes(data, ipco.at, ipco.end))
+    own = [stated[n - 1] for n in _own(data, inside, properties) if 0 < n <= len(stated)]
+    width, height = _size(data, own)
+    largest = max((_area(data, box) for box in stated if box.name == b"ispe"), default=0)
+    if largest > width * height * _SLACK:
+        raise CorruptImage("The file holds a picture that is larger than its primary one.")
+    has_alpha = any(
+        box.name == b"auxC" and data[box.at + 4 : box.at + 64].startswith(_ALPHA) for box in stated
     )
-    sizes, profile, has_alpha = [], None, False
-    for box in _boxes(data, container.at, container.end):
-        body = data[box.at : min(box.end, box.at + 64)]
-        if box.name == b"ispe" and len(body) >= 12:
-            sizes.append(struct.unpack_from(">II", body, 4))
-        elif box.name == b"colr" and body[:4] == b"nclx" and profile is None:
-            profile = _profile(body)
-        elif box.name == b"auxC" and body[4:].startswith(_ALPHA):
-            has_alpha = True
-    if not sizes:
-        raise CorruptImage("The file states no size.")
-    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    bands = next(
+        (data[box.at + 4] for box in own if box.name == b"pixi" and box.at + 4 < len(data)), 3
+    )
+    mode = ("L" if bands == 1 else "RGB") + ("A" if has_alpha else "")
+    ends = boxes[-1].end <= len(data) and _items_end(data, inside)
+    return Structure(width, height, mode, image_format, ends, profile=_profile(data, own))
+
+
+def _own(data: bytes, inside: list[Box], properties: list[Box]) -> list[int]:
+    """The numbers of the primary item's properties."""
+    pitm = _child(inside, b"pitm", "The file names no primary picture.")
+    word = 2 if data[pitm.at : pitm.at + 1] == b"\0" else 4
+    primary = data[pitm.at + 4 : pitm.at + 4 + word]
+    ipma = _child(properties, b"ipma", "The file's items have no properties.")
+    version, flags = data[ipma.at], data[ipma.at + 3]
+    word, wide = (4 if version else 2), 2 if flags & 1 else 1
+    count, at = _number(data, ipma.at + 4, 4)
+    for _ in range(min(count, MAX_PARTS)):
+        item, at = _number(data, at, word)
+        links, at = _number(data, at, 1)
+        if at > ipma.end:
+            break
+        if item == int.from_bytes(primary, "big"):
+            mask = 0x7FFF if wide == 2 else 0x7F
+            starts = range(at, at + links * wide, wide)
+            return [_number(data, start, wide)[0] & mask for start in starts]
+        at += links * wide
+    raise CorruptImage("The file's primary picture has no properties.")
+
+
+def _size(data: bytes, own: list[Box]) -> tuple[int, int]:
+    """What the picture states, less what it says to cut off. `CorruptImage` if it has none."""
+    ispe = _child(own, b"ispe", "The file states no size.")
+    try:
+        width, height = struct.unpack_from(">II", data, ispe.at + 4)
+        clap = next((box for box in own if box.name == b"clap"), None)
+        if clap is not None:
+            across, by, down, of = struct.unpack_from(">4I", data, clap.at)
+            if by and of:
+                width, height = min(width, across // by), min(height, down // of)
+    except struct.error:
+        raise TruncatedImage("The file ends inside its properties.") from None
     if not width or not height:
         raise CorruptImage("The picture has no size.")
-    ends = boxes[-1].end <= len(data) and _items_end(data, inside)
-    mode = "RGBA" if has_alpha else "RGB"
-    return Structure(width, height, mode, str(image_format), ends, profile=profile)
+    return width, height
 
 
-def _profile(nclx: bytes) -> bytes | None:
+def _area(data: bytes, ispe: Box) -> int:
+    body = data[ispe.at + 4 : ispe.at + 12].ljust(8, b"\0")
+    return int.from_bytes(body[:4], "big") * int.from_bytes(body[4:], "big")
+
+
+def _profile(data: bytes, own: list[Box]) -> bytes | None:
     """The colours that the numbers of ITU-T H.273 name, as a profile; None for sRGB's own."""
-    if len(nclx) < 10:
-        raise CorruptImage("The file's words on its colours are cut short.")
+    bodies = [data[box.at : box.at + 8] for box in own if box.name == b"colr"]
+    nclx = next((body for body in bodies if body[:4] == b"nclx"), None)
+    if nclx is None or len(nclx) < 8:
+        return None
     primaries, transfer = struct.unpack_from(">HH", nclx, 4)
     if transfer in _HDR:
         raise UnsupportedFormat(

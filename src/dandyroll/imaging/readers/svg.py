@@ -29,10 +29,12 @@ _PREFIXES = {_XLINK: "xlink:", _XML: "xml:"}
 _LEFT_OUT = {"script", "foreignObject", "metadata", "a:script"}
 _REFERENCES = ("href", "src")
 _UNITS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96.0}
+_BEFORE_IT = re.compile(rb"<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>", re.DOTALL)
+_FIRST_IS_SVG = re.compile(rb"\s*<(?:[A-Za-z]+:)?svg[\s>/]")
 _LENGTH = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*([a-z]*)\s*")
 _CSS_ESCAPE = re.compile(r"\\([0-9a-fA-F]{1,6})\s?|\\(.)", re.DOTALL)
 _CSS_URL = re.compile(r"url\(\s*['\"]?\s*([^'\")]*)", re.IGNORECASE)
-_CSS_FETCH = re.compile(r"@import|@font-face|(?:image|image-set|src)\(", re.IGNORECASE)
+_CSS_FETCH = re.compile(r"@import|(?:image|image-set|src)\(", re.IGNORECASE)
 _EMBEDDED = {"image/png": png.read, "image/jpeg": jpeg.read, "image/jpg": jpeg.read,
              "image/gif": gif.read}  # fmt: skip
 
@@ -87,10 +89,7 @@ def is_svg(data: bytes) -> bool:
     start = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start.startswith(b"<"):
         return False
-    start = re.sub(
-        rb"<!--.*?-->|<\?.*?\?>|<!DOCTYPE[^\[>]*(\[.*?\]\s*)?>", b"", start, flags=re.DOTALL
-    )
-    return re.match(rb"\s*<(?:[A-Za-z]+:)?svg[\s>/]", start) is not None
+    return _FIRST_IS_SVG.match(_BEFORE_IT.sub(b"", start)) is not None
 
 
 def read(data: bytes) -> Structure:
@@ -228,8 +227,13 @@ def _check_css(text: str) -> None:
     if "\\" in text:
         text = _CSS_ESCAPE.sub(_unescaped, text)
     plain = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-    if _CSS_FETCH.search(plain) or any(not url.startswith("#") for url in _CSS_URL.findall(plain)):
+    if _CSS_FETCH.search(plain) or not all(map(_is_inside, _CSS_URL.findall(plain))):
         raise UnsafeDrawing("Expected styles that refer to parts of the SVG; got one that fetches.")
+
+
+def _is_inside(url: str) -> bool:
+    """A part of the drawing, or an embedded font, which is not used but often there."""
+    return url.lower().startswith(("#", "data:font", "data:application/"))
 
 
 def _unescaped(escape_: re.Match[str]) -> str:

@@ -1,8 +1,5 @@
 """The directories of a TIFF: one a page, the first of which is the picture."""
 
-from collections.abc import Iterator
-from contextlib import suppress
-
 from dandyroll.errors import CorruptImage, TruncatedImage, UnsupportedFormat
 from dandyroll.imaging.readers import Structure
 from dandyroll.imaging.readers.ifd import Directory, directories
@@ -28,15 +25,25 @@ def read(data: bytes) -> Structure:
         raise CorruptImage("The TIFF file's first page has no size.")
     bits, samples = first.number(_BITS, 1), first.number(_SAMPLES, 1)
     mode = _mode(first, bits, samples)
-    ends = all(
-        at + length <= len(data)
-        for offsets, lengths in _DATA
-        for at, length in zip(first.numbers(offsets), first.numbers(lengths), strict=False)
-    )
+    ends = _ends(data, first)
     if not any(first.numbers(offsets) for offsets, _ in _DATA):
         raise CorruptImage("The TIFF file's first page has no pixels.")
     kind = "16-bit TIFF" if bits == 16 else "8-bit TIFF"
-    return Structure(width, height, mode, kind, ends, pages=1 + _count(pages))
+    count = 1
+    try:
+        for count, page in enumerate(pages, 2):
+            ends &= _ends(data, page)
+    except TruncatedImage:
+        ends = False
+    return Structure(width, height, mode, kind, ends, pages=count)
+
+
+def _ends(data: bytes, page: Directory) -> bool:
+    return all(
+        at + length <= len(data)
+        for offsets, lengths in _DATA
+        for at, length in zip(page.numbers(offsets), page.numbers(lengths), strict=False)
+    )
 
 
 def _mode(page: Directory, bits: int, samples: int) -> str:
@@ -60,11 +67,3 @@ def _mode(page: Directory, bits: int, samples: int) -> str:
         "Expected a TIFF in grey, RGB, CMYK or a palette; "
         f"got photometric interpretation {photometric} with {samples} samples."
     )
-
-
-def _count(pages: Iterator[Directory]) -> int:
-    count = 0
-    with suppress(CorruptImage, TruncatedImage):  # of a later page, which nobody looks at
-        for _ in pages:
-            count += 1
-    return count
