@@ -57,7 +57,9 @@ def credited_gif(data: bytes, credit: Credit) -> bytes:
 
 
 def _blob(pixels: pyvips.Image, name: str) -> bytes:
-    return bytes(pixels.get(name)) if pixels.get_typeof(name) else b""
+    with suppress(RuntimeError):  # pyvips', of a block without a byte
+        return bytes(pixels.get(name)) if pixels.get_typeof(name) else b""
+    return b""
 
 
 def _decoded(text: bytes) -> str:

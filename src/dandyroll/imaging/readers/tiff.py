@@ -31,7 +31,8 @@ def read(data: bytes) -> Structure:
     kind = "16-bit TIFF" if bits == 16 else "8-bit TIFF"
     count = 1
     try:
-        for count, page in enumerate(pages, 2):
+        for page in pages:
+            count += 1
             ends &= _ends(data, page)
     except TruncatedImage:
         ends = False
