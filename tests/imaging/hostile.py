@@ -52,8 +52,11 @@ def hostile() -> Iterator[tuple[str, bytes]]:
     yield from bombs()
     yield from polyglots()
     noise = random.Random(1)
-    for magic in (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"GIF89a", b"II*\0",
-                  b"MM\0*", b"II+\0", b"\0\0\0\x18ftypavif", b"\0\0\0\x18ftypheic", b"<svg ", b""):  # fmt: skip
+    magics = (
+        b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBP", b"GIF89a", b"II*\0", b"MM\0*",
+        b"II+\0", b"\0\0\0\x18ftypavif", b"\0\0\0\x18ftypheic", b"<svg ", b"",
+    )  # fmt: skip
+    for magic in magics:
         for length in (0, 10, 100, 1000, 10_000):
             yield f"noise-{magic.hex()}-{length}", magic + noise.randbytes(length)
 

@@ -72,9 +72,7 @@ def test_16_bit_and_cmyk_tiffs_look_like_their_8_bit_ones() -> None:
 
 @pytest.mark.parametrize("mode", ["F", "I", "LAB"])
 def test_a_tiff_of_other_samples_is_refused(mode: str) -> None:
-    picture = (
-        photo(40, 30).convert("L").convert(mode) if mode != "LAB" else photo(40, 30).convert(mode)
-    )
+    picture = photo(40, 30).convert("RGB" if mode == "LAB" else "L").convert(mode)
     with pytest.raises(UnsupportedFormat) as caught:
         read_header(file(picture, "TIFF"), LIMITS)
     assert "Expected a TIFF" in caught.value.message

@@ -173,9 +173,8 @@ def test_limits() -> None:
 def test_drawing_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawer, "TIMEOUT_S", 1)
     blur = '<filter id="f"><feMorphology operator="dilate" radius="400"/></filter>'
-    data = svg(
-        blur + '<g filter="url(#f)">' * 100 + '<rect width="90" height="90"/>' + "</g>" * 100
-    )
+    rect = '<rect width="90" height="90"/>'
+    data = svg(blur + '<g filter="url(#f)">' * 100 + rect + "</g>" * 100)
     began = time.monotonic()
     with pytest.raises(TooComplex) as caught:
         drawn(data, 1280, 1280)
@@ -199,12 +198,7 @@ def test_parts_that_multiply_are_refused() -> None:
         (svg("<g></h>"), CorruptImage),
         (svg("&undefined;"), CorruptImage),
         (svg() + b"<svg/>", CorruptImage),
-        (
-            svg("\ud800".encode("utf-8", "surrogatepass").decode("latin-1")) + b"\xff",
-            UnsupportedFormat,
-        ),
-        (svg("", 'width="1e30" height="1"'), CorruptImage),
-        (b"<svg/>", UnsupportedFormat),
+        (svg("é").decode().encode("latin-1"), UnsupportedFormat),
         (b'<svg xmlns="urn:other"/>', UnsupportedFormat),
         ("\ufeff".encode("utf-16") + svg().decode().encode("utf-16-le"), UnsupportedFormat),
     ],

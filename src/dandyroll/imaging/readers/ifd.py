@@ -30,7 +30,7 @@ class Directory:
             raise CorruptImage(f"Expected whole numbers under tag {tag}; got type {kind}.")
         try:
             return struct.unpack_from(f"{self.order}{count}{_CODES[kind]}", self.data, at)
-        except struct.error:
+        except (struct.error, OverflowError):
             raise TruncatedImage("The file ends before its tags do.") from None
 
     def number(self, tag: int, default: int) -> int:
@@ -71,5 +71,5 @@ def directories(data: bytes) -> Iterator[Directory]:
                 entries[tag] = (kind, values, inline)
             yield Directory(data, order, entries)
             (at,) = struct.unpack_from(order + word, data, first + count * entry)
-    except struct.error:
+    except (struct.error, OverflowError):  # the latter of a place beyond any file
         raise TruncatedImage("The file ends inside a directory of its tags.") from None

@@ -47,7 +47,13 @@ def read(data: bytes) -> Structure:
     Where another part of the file states to be larger, its size counts, lest a small picture
     hide a large one. What turns a picture here is part of the format, so its decoders do it.
     """
-    image_format = str(sniff(data))
+    try:
+        return _read(data, str(sniff(data)))
+    except IndexError:
+        raise TruncatedImage("The file ends inside its properties.") from None
+
+
+def _read(data: bytes, image_format: str) -> Structure:
     boxes = list(_boxes(data, 0, len(data)))
     if data[8:12] in _SEQUENCES:
         raise UnsupportedAnimation("Expected a single picture; got a sequence of them.")
