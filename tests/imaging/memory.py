@@ -27,11 +27,13 @@ def sample(kind: str, width: int, height: int) -> bytes:
     small = noise[0].bandjoin(noise[1:]).cast("uchar").copy_memory()
     pixels = small.resize(8, kernel="linear").crop(0, 0, width, height)
     pixels = pixels.copy(interpretation="srgb").copy_memory()
-    if "alpha" not in kind and kind not in ("lossless WebP", "AVIF"):
+    if "alpha" not in kind and kind not in ("lossless WebP", "AVIF", "deep AVIF"):
         pixels = pixels[:3]
     if "16-bit" in kind:
         pixels = (pixels.cast("ushort") * 257).cast("ushort").copy(interpretation="rgb16")
-    if kind == "HEIC":
+    if kind == "SVG":
+        return b'<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d"/>' % (width, height)
+    if "HEIC" in kind:
         import io
 
         import pillow_heif
@@ -39,7 +41,12 @@ def sample(kind: str, width: int, height: int) -> bytes:
 
         pillow_heif.register_heif_opener()
         out = io.BytesIO()
-        Image.fromarray(pixels.numpy()).save(out, "HEIF", quality=50)
+        if kind == "deep HEIC":
+            deep = (pixels.cast("ushort") * 257).cast("ushort").write_to_memory()
+            made = pillow_heif.from_bytes("RGB;16", (width, height), deep)
+            made.save(out, quality=50)
+        else:
+            Image.fromarray(pixels.numpy()).save(out, "HEIF", quality=50)
         return out.getvalue()
     if kind == "animation":
         pixels = pixels.copy()
@@ -56,6 +63,10 @@ def sample(kind: str, width: int, height: int) -> bytes:
         "16-bit TIFF": partial(pixels.tiffsave_buffer, compression="lzw"),
         "AVIF": partial(pixels.heifsave_buffer, compression="av1", effort=0, Q=50),
     }
+    savers["deep AVIF"] = partial(
+        (pixels.cast("ushort") * 257).cast("ushort").copy(interpretation="rgb16").heifsave_buffer,
+        compression="av1", effort=0, Q=50, bitdepth=10,
+    )  # fmt: skip
     data = savers.get(kind, png)()
     return bytes(data)
 

@@ -71,12 +71,12 @@ def _read(data: bytes, image_format: str) -> Structure:
     has_alpha = any(
         box.name == b"auxC" and data[box.at + 4 : box.at + 64].startswith(_ALPHA) for box in stated
     )
-    bands = next(
-        (data[box.at + 4] for box in own if box.name == b"pixi" and box.at + 4 < len(data)), 3
-    )
-    mode = ("L" if bands == 1 else "RGB") + ("A" if has_alpha else "")
+    # Of this box we read how many bands, and the bits of the first.
+    pixi = next((data[box.at + 4 : box.at + 6] for box in own if box.name == b"pixi"), b"")
+    mode = ("L" if pixi[:1] == b"\1" else "RGB") + ("A" if has_alpha else "")
+    kind = f"deep {image_format}" if pixi[1:] > b"\x08" else image_format
     ends = boxes[-1].end <= len(data) and _items_end(data, inside)
-    return Structure(width, height, mode, image_format, ends, profile=_profile(data, own))
+    return Structure(width, height, mode, kind, ends, profile=_profile(data, own))
 
 
 def _own(data: bytes, inside: list[Box], properties: list[Box]) -> list[int]:

@@ -21,7 +21,7 @@ def read(data: bytes) -> Structure:
     two bytes of an end-of-image cannot occur: 0xFF is always followed by 0 or a restart.
     """
     width = height = components = 0
-    progressive = oddities = False
+    progressive = in_parts = oddities = False
     at = 2
     for _ in range(MAX_PARTS):
         found = data.find(b"\xff", at)
@@ -58,6 +58,7 @@ def read(data: bytes) -> Structure:
         elif marker == _SOS:
             if not components:
                 raise CorruptImage("The JPEG file has a scan but no frame header.")
+            in_parts = body[:1] != bytes((components,))  # a scan a colour: kept until the last
             oddities |= not progressive and body[-3:] != b"\x00\x3f\x00"
             break
         at = max(end, at + 2)
@@ -67,5 +68,5 @@ def read(data: bytes) -> Structure:
     if mode is None:
         raise CorruptImage(f"Expected a JPEG of 1, 3 or 4 components; got {components}.")
     ends = data.rfind(b"\xff\xd9", at) >= 0
-    kind = "progressive JPEG" if progressive else "JPEG"
+    kind = "progressive JPEG" if progressive or in_parts else "JPEG"
     return Structure(width, height, mode, kind, ends, oddities=oddities)
