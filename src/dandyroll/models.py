@@ -28,7 +28,7 @@ class Limits:
 
     max_pixels: int = 50_000_000
     max_animation_pixels: int = 20_000_000
-    memory_bytes: int = 1 << 30
+    memory_bytes: int = 2_000_000_000
 
 
 @dataclass(frozen=True)

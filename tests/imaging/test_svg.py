@@ -22,6 +22,7 @@ from dandyroll.imaging.decode import decode
 from dandyroll.imaging.encode import encode
 from dandyroll.imaging.header import read_header
 from dandyroll.imaging.readers.svg import MAX_BYTES, MAX_DEPTH, MAX_ELEMENTS, parse
+from dandyroll.imaging.vips import pyvips
 from dandyroll.models import Header, Limits
 from dandyroll.policy import DEFAULT
 from dandyroll.stages.add_watermark import add_watermark
@@ -180,6 +181,23 @@ def test_drawing_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
         drawn(data, 1280, 1280)
     assert time.monotonic() - began < 6
     assert "within 1 s" in caught.value.message
+
+
+def test_a_worker_that_may_start_no_process_draws_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = svg('<rect width="200" height="50" fill="red"/>')
+    apart = drawn(data)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(drawer.subprocess, "run", refused)
+    assert (drawn(data) == apart).all()
+    with pytest.raises(CorruptImage):
+        drawer._drawn_here(b"<svg")
+    with pytest.raises(pyvips.Error):
+        pyvips.Image.svgload_buffer(svg())
 
 
 def test_parts_that_multiply_are_refused() -> None:

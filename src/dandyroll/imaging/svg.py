@@ -1,12 +1,18 @@
-"""Draw an SVG, in a process of its own that may neither grow nor last."""
+"""Draw an SVG, in a process of its own that may neither grow nor last.
+
+A worker of the local home may start no process: it draws by itself, confined as it is.
+"""
 
 import os
+import resource
+import signal
 import subprocess
 import sys
+import time
 
 from dandyroll.errors import CorruptImage, TooComplex
 from dandyroll.imaging.readers.svg import parse
-from dandyroll.imaging.vips import pyvips
+from dandyroll.imaging.vips import DECODE_ERRORS, pyvips
 
 TIMEOUT_S = 10
 
@@ -35,12 +41,31 @@ def _drawn(text: bytes, width: int, height: int) -> pyvips.Image:
         )
     except subprocess.TimeoutExpired:
         raise _too_slow() from None
-    if -done.returncode in (9, 24):  # SIGXCPU, or SIGKILL after it
+    except OSError:  # a worker that is confined may start none, and is as confined as it would be
+        return _drawn_here(text)
+    if -done.returncode in (signal.SIGXCPU, signal.SIGKILL):
         raise _too_slow()
     if done.returncode or len(done.stdout) != width * height * 4:
         raise CorruptImage("The SVG file cannot be drawn.")
     pixels = pyvips.Image.new_from_memory(done.stdout, width, height, 4, "uchar")
     return pixels.copy(interpretation="srgb")  # an operation keeps the bytes alive
+
+
+def _drawn_here(text: bytes) -> pyvips.Image:
+    """In this process, which the kernel ends where the drawing takes longer than it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    until_s = int(time.process_time()) + TIMEOUT_S + 1
+    if soft != resource.RLIM_INFINITY:
+        until_s = min(until_s, soft)
+    resource.setrlimit(resource.RLIMIT_CPU, (until_s, hard))
+    pyvips.operation_block_set("VipsForeignLoadSvg", False)
+    try:
+        return pyvips.Image.svgload_buffer(text).copy_memory()
+    except DECODE_ERRORS as error:
+        raise CorruptImage("The SVG file cannot be drawn.") from error
+    finally:
+        pyvips.operation_block_set("VipsForeignLoadSvg", True)
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 def _too_slow() -> TooComplex:
