@@ -47,7 +47,9 @@ def test_every_file_has_its_row(name: str) -> None:
 
 def test_the_defaults_let_all_but_the_hungriest_through() -> None:
     """At 2 GB and 50 MP only these are bound by memory; all others by `max_pixels`."""
-    bound = {k for k in KINDS if affordable_pixels(k, 20_000_000, Limits().memory_bytes) < 50_000_000}
+    bound = {
+        k for k in KINDS if affordable_pixels(k, 20_000_000, Limits().memory_bytes) < 50_000_000
+    }
     assert bound == {"deep AVIF", "deep HEIC"}
 
 
