@@ -1,7 +1,7 @@
 """What every worker is started with: the server gives it, the worker reads it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
@@ -13,11 +13,11 @@ from dandyroll.settings import Settings
 @dataclass(frozen=True)
 class WorkerOptions:
     """`writable` are the only folders it may write in; they exist. After `jobs` answers it is
-    replaced by a new one; 0: never."""
+    replaced by a new one; 0: never. `limits` are what pictures are reckoned by beforehand,
+    `memory_bytes` what the kernel holds it to."""
 
     objects_root: Path
-    max_pixels: int
-    max_animation_pixels: int
+    limits: Limits
     memory_bytes: int
     jobs: int
     fault: str = ""
@@ -29,22 +29,18 @@ class WorkerOptions:
     ) -> Self:
         return cls(
             objects_root=objects_root.absolute(),
-            max_pixels=settings.max_pixels,
-            max_animation_pixels=settings.max_animation_pixels,
+            limits=settings.limits,
             memory_bytes=settings.worker_memory_bytes,
             jobs=settings.worker_jobs,
             fault=faults.for_workers(settings.fault),
             writable=tuple(folder.absolute() for folder in writable),
         )
 
-    @property
-    def limits(self) -> Limits:
-        return Limits(self.max_pixels, self.max_animation_pixels, self.memory_bytes)
-
     def to_json(self) -> str:
         return json.dumps(
             {
                 **self.__dict__,
+                "limits": asdict(self.limits),
                 "objects_root": str(self.objects_root),
                 "writable": [str(folder) for folder in self.writable],
             }
@@ -53,6 +49,7 @@ class WorkerOptions:
     @classmethod
     def from_json(cls, text: str) -> Self:
         value = json.loads(text)
+        value["limits"] = Limits(**value["limits"])
         value["objects_root"] = Path(value["objects_root"])
         value["writable"] = tuple(Path(folder) for folder in value["writable"])
         return cls(**value)
