@@ -29,6 +29,9 @@ def new_row(home: Home, image_id: str, header: Header, data: bytes, owner: str, 
         sha256=hashlib.sha256(data).hexdigest(),
         policy=home.policy.id,
         status="awaiting",
+        frames=header.frames,
+        pages=header.pages,
+        page=1 if header.pages else None,
         ledger={"trace_id": trace},
     )
 

@@ -19,7 +19,7 @@ from dandyroll.imaging.header import read_header
 from dandyroll.imaging.picture import Picture
 from dandyroll.keys import ORIGINALS, handover_key, original_key, rendition_key
 from dandyroll.ledger import Meter, add_ledgers
-from dandyroll.models import Changes, Job, Rendition, Row
+from dandyroll.models import NO_CREDIT, Changes, Job, Limits, Rendition, Row
 from dandyroll.policy import Policy, find_policy
 from dandyroll.ports import Catalogue, ObjectStore
 from dandyroll.stages.add_watermark import add_watermark
@@ -71,7 +71,7 @@ def first_job(row: Row) -> Job:
     return Job(row.image_id, row.policy, key, row.image_format, trace_id=trace_id)
 
 
-def run(job: Job, objects: ObjectStore, max_pixels: int, stages: tuple[Stage, ...] = STAGES) -> Job:
+def run(job: Job, objects: ObjectStore, limits: Limits, stages: tuple[Stage, ...] = STAGES) -> Job:
     """The runner: load what `job.key` names, apply the stages, save; the next stages' job.
 
     Given all stages, the picture is decoded once and encoded once. Given some, it is handed on
@@ -82,7 +82,7 @@ def run(job: Job, objects: ObjectStore, max_pixels: int, stages: tuple[Stage, ..
     policy = find_policy(job.policy)
     with meter.step("load"):
         data = _load(job, objects)
-        picture, changes = _decode(job, data, policy, max_pixels)
+        picture, changes = _decode(job, data, policy, limits)
     for stage in stages:
         with meter.step(stage.__name__):
             picture = stage(picture, policy)
@@ -95,7 +95,15 @@ def run(job: Job, objects: ObjectStore, max_pixels: int, stages: tuple[Stage, ..
             key, size_bytes = _save_handover(job.image_id, picture, stages[-1], objects)
     cost = meter.total(bytes_in=len(data), bytes_out=size_bytes)
     changes = replace(changes, ledger=add_ledgers(job.changes.ledger, cost))
-    return replace(job, key=key, mark=picture.mark, changes=changes)
+    return replace(
+        job,
+        key=key,
+        image_format=picture.image_format,
+        mark=picture.mark,
+        animation=picture.animation,
+        credit=picture.credit,
+        changes=changes,
+    )
 
 
 def record(job: Job, catalogue: Catalogue, objects: ObjectStore) -> Row | None:
@@ -136,11 +144,17 @@ def _load(job: Job, objects: ObjectStore) -> bytes:
         raise OriginalMissing(f"Expected an object at {job.key}; there is none.") from None
 
 
-def _decode(job: Job, data: bytes, policy: Policy, max_pixels: int) -> tuple[Picture, Changes]:
+def _decode(job: Job, data: bytes, policy: Policy, limits: Limits) -> tuple[Picture, Changes]:
     if not job.key.startswith(ORIGINALS):
-        return Picture(decode_handover(data), job.image_format, job.mark), job.changes
-    header = read_header(data, max_pixels)
+        pixels = decode_handover(data)
+        return (
+            Picture(pixels, job.image_format, job.mark, job.animation, job.credit),
+            job.changes,
+        )
+    header = read_header(data, limits)
     picture, seen = decode(data, header, policy.max_width_px, policy.max_height_px)
+    if not policy.keep_copyright:
+        picture = replace(picture, credit=NO_CREDIT)
     return picture, Changes(has_transparency=seen.has_transparency, mode=seen.mode)
 
 
@@ -161,7 +175,7 @@ def _save_rendition(
     return Rendition(
         key=key,
         width=picture.pixels.width,
-        height=picture.pixels.height,
+        height=picture.height,
         size_bytes=len(data),
         content_type=content_type,
         etag=hashlib.sha256(data).hexdigest(),

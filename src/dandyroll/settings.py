@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from dandyroll.events import parse_event_types
+from dandyroll.models import Limits
 
 PREFIX = "DANDYROLL_"
 
@@ -146,6 +147,12 @@ class Settings:
         default=50_000_000,
         metadata={"least": 1, "help": "The most pixels (width times height) an image may have."},
     )
+    max_animation_pixels: int = field(
+        default=20_000_000,
+        metadata={"help": "The most pixels (width times height times frames) an animation may "
+                          "have.",
+                  "least": 1},
+    )  # fmt: skip
     max_wait_s: int = field(
         default=20, metadata={"help": "The longest `?wait=` a request may ask for."}
     )
@@ -162,8 +169,8 @@ class Settings:
     )
     worker_memory_bytes: int = field(
         default=2_000_000_000,
-        metadata={"help": "Local home: the memory one worker may take. 50 megapixels need up to "
-                          "1400000000, as an interlaced PNG of 16 bits with alpha.",
+        metadata={"help": "The memory that one worker may take. Pictures that would need more, by "
+                          "their kind and size, are refused (docs/formats.md).",
                   "least": 1},
     )  # fmt: skip
     worker_jobs: int = field(
@@ -322,6 +329,10 @@ class Settings:
         if self.smtp_password and self.smtp_security == "none" and not _is_here(self.smtp_host):
             raise BadSetting(f"{PREFIX}SMTP_SECURITY: expected starttls or tls, so that the "
                              "password is not sent in clear; got 'none'.")  # fmt: skip
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.max_pixels, self.max_animation_pixels, self.worker_memory_bytes)
 
     @classmethod
     def from_env(

@@ -10,7 +10,7 @@ from dandyroll.intake import new_row
 from dandyroll.local.home import open_upkeep
 from dandyroll.local.upkeep import Upkeep
 from dandyroll.local.verify import Finding, verify
-from dandyroll.models import Row
+from dandyroll.models import Limits, Row
 from dandyroll.pipeline import record, run
 from dandyroll.settings import Settings
 
@@ -24,7 +24,7 @@ def open_kept_home(data_dir: Path, **settings: int) -> Iterator[Upkeep]:
 
 
 def accept(upkeep: Upkeep, image_id: str, data: bytes, owner: str = "shop") -> Row:
-    header = read_header(data, 50_000_000)
+    header = read_header(data, Limits())
     row = new_row(upkeep.home, image_id, header, data, owner, "trace")
     return upkeep.home.accept(row, data)
 
@@ -35,7 +35,7 @@ def process_all(upkeep: Upkeep) -> None:
     for _ in range(int(str(waiting))):
         task = upkeep.queue.take()
         assert task is not None
-        record(run(task.job, upkeep.objects, 50_000_000), upkeep.catalogue, upkeep.objects)
+        record(run(task.job, upkeep.objects, Limits()), upkeep.catalogue, upkeep.objects)
 
 
 def findings(upkeep: Upkeep, repair: bool = False) -> list[Finding]:

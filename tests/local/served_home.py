@@ -48,7 +48,7 @@ class ServedHome:
         self.home = Home(
             objects=objects,
             catalogue=catalogue,
-            probe=lambda data: read_header(data, self.settings.max_pixels),
+            probe=lambda data: read_header(data, self.settings.limits),
             accept=partial(accept, objects, catalogue, Queue(self.database)),
             elsewhere=lambda key, size_bytes: None,
             health=dict,

@@ -8,7 +8,7 @@ from dandyroll.aws.cloud import Cloud
 from dandyroll.aws.objects import S3ObjectStore, open_store
 from dandyroll.aws.table import Table
 from dandyroll.keys import original_key
-from dandyroll.models import Header, Row
+from dandyroll.models import Header, Limits, Row
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
 from dandyroll.settings import BadSetting, Settings
@@ -31,7 +31,7 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
     return Home(
         objects=objects,
         catalogue=catalogue,
-        probe=partial(_probe, max_pixels=settings.max_pixels),
+        probe=partial(_probe, limits=settings.limits),
         accept=partial(_accept, objects, catalogue),
         elsewhere=partial(_elsewhere, objects, settings.max_answer_bytes),
         health=lambda: {"home": "aws"},
@@ -55,12 +55,12 @@ def _accept(objects: S3ObjectStore, catalogue: DynamoCatalogue, row: Row, data: 
         return accept(objects, catalogue, row, data)
 
 
-def _probe(data: bytes, max_pixels: int) -> Header:
+def _probe(data: bytes, limits: Limits) -> Header:
     # Imported here: functions that look at no picture need not load libvips. The function
     # itself is the process that a hostile file may kill.
     from dandyroll.imaging.header import read_header
 
-    return read_header(data, max_pixels)
+    return read_header(data, limits)
 
 
 def _elsewhere(objects: S3ObjectStore, max_bytes: int, key: str, size_bytes: int) -> str | None:

@@ -53,7 +53,7 @@ def row_of(home: Home, key: str, trace_id: str) -> Row:
 def _run(home: Home, job: Job, stage: Stage, trace_id: str) -> dict[str, Any]:
     try:
         with job_span(pipeline.stage_name(stage), job) as finished:
-            done = pipeline.run(job, home.objects, home.settings.max_pixels, stages=(stage,))
+            done = pipeline.run(job, home.objects, home.settings.limits, stages=(stage,))
             finished(done)
     finally:
         flush_spans()

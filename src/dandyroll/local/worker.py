@@ -59,19 +59,19 @@ def main(descriptor: int, options: WorkerOptions) -> None:
 
 
 def _answer(message: dict[str, Any], body: bytes, options: WorkerOptions) -> dict[str, Any]:
-    max_pixels = options.max_pixels
+    limits = options.limits
     try:
         if message["do"] == "probe":
             fault("worker-probing")
-            return {"header": asdict(read_header(body, max_pixels))}
+            return {"header": asdict(read_header(body, limits))}
         if message["do"] == "process":
             source = Path(message["source"])
             fault("worker-decoding", source.name)
-            process_file(source, Path(message["target"]), max_pixels)
+            process_file(source, Path(message["target"]), limits)
             return {}
         job = Job.from_json(message["job"])
         fault("worker-decoding", job.image_id)
-        done = run(job, FileObjectStore(options.objects_root), max_pixels)
+        done = run(job, FileObjectStore(options.objects_root), limits)
         log.debug("Ran", extra={"event": "job_ran", **done.changes.ledger})
         return {"job": done.to_json()}
     except (DandyrollError, MemoryError) as error:
