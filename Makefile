@@ -117,7 +117,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 lock: ## resolve the requirements*.lock files again (needs uv; UPGRADE=1 takes new releases)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/build.in -o requirements-build.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
-	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --extra aws requirements/build.in requirements/dev.in \
+	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --extra aws --extra otel requirements/build.in requirements/dev.in \
 		-c requirements-build.lock -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/lambda.in -c requirements-dev.lock -o requirements-lambda.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/emulator.in -o requirements-emulator.lock

@@ -21,6 +21,7 @@ from reference import make_reference
 from dandyroll.imaging.decode import decode
 from dandyroll.imaging.encode import encode
 from dandyroll.imaging.header import read_header
+from dandyroll.models import Limits
 from dandyroll.policy import DEFAULT
 from dandyroll.stages.add_watermark import add_watermark
 from dandyroll.stages.update_size import update_size
@@ -53,7 +54,7 @@ def main(rounds: int) -> None:
 
 def pipeline(data: bytes) -> bytes:
     """What the runner does between its store and its store."""
-    header = read_header(data, 50_000_000)
+    header = read_header(data, Limits())
     picture, _ = decode(data, header, DEFAULT.max_width_px, DEFAULT.max_height_px)
     for stage in (update_size, add_watermark):
         picture = stage(picture, DEFAULT)

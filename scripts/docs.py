@@ -19,9 +19,22 @@ SETTINGS_HEAD = """\
 
 <!-- Made by `make docs` from the table in src/dandyroll/settings.py. Change it there. -->
 
-Each setting is one environment variable, read once when the server or a function starts. A value
-that cannot be used, or a `DANDYROLL_` variable that is not in this table, stops the start with a
-line that names it. Sizes are in bytes, times in seconds.
+Each setting is a variable of the environment, or at home a line of a settings file, read once
+when the server, a command or a function starts. A value that cannot be used, or a name that is
+not in this table, stops the start with a line that names it and says where it stands: variable,
+or file, line and key. Sizes are in bytes, times in seconds.
+
+At home one file is read: the one `--config` names, or else `dandyroll.toml` where the command is
+run, or else `dandyroll.toml` in the data folder. It is
+[TOML](https://toml.io), without sections:
+
+    port = 8443
+    tls_cert = "/etc/dandyroll/fullchain.pem"
+    tls_key = "/etc/dandyroll/privkey.pem"
+    keep_failed_days = 30
+
+Relative paths in it are taken from its folder. The environment goes before the file, the command
+line before both. The AWS home reads its environment only.
 
 """
 
@@ -35,15 +48,25 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def default_text(value: Any) -> str:
-    return "empty" if str(value) == "" else f"`{value}`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return "empty" if value in ("", Path()) else f"`{value}`"
 
 
 def settings_page() -> str:
     rows = [
-        (f"`{s.env}`", TYPES.get(s.type.__name__, s.type.__name__), default_text(s.default), s.help)
+        (
+            f"`{s.name}`",
+            f"`{s.env}`",
+            TYPES.get(s.type.__name__, s.type.__name__),
+            default_text(s.default),
+            s.help,
+        )
         for s in settings.SETTINGS
     ]
-    return SETTINGS_HEAD + table(("variable", "type", "default", "what it does"), rows)
+    return SETTINGS_HEAD + table(
+        ("in the file", "variable", "type", "default", "what it does"), rows
+    )
 
 
 def errors_table() -> str:

@@ -103,5 +103,5 @@ def _bare(value: Any) -> Any:
 
 _VOLATILE = {
     *("created_date", "uploaded_at", "trace_id", "cpu_ms", "peak_memory_kb"),
-    *("load_ms", "save_ms", "update_size_ms", "add_watermark_ms"),
+    *("queue_ms", "load_ms", "save_ms", "update_size_ms", "add_watermark_ms"),
 }

@@ -9,7 +9,7 @@
     ├─ BodyTooLarge                                                   413
     ├─ Multipart UnsupportedFormat                                    415
     ├─ CorruptImage TruncatedImage TooManyPixels UnsupportedAnimation 422
-    ├─ IdempotencyMismatch TooMuchMemory                              422
+    ├─ TooComplex UnsafeDrawing IdempotencyMismatch TooMuchMemory     422
     ├─ TooManyRequests QuotaExceeded                                  429
     ├─ Internal WorkerCrashed StageTimeout OriginalMissing UnknownPolicy  500
     └─ StoreUnavailable Busy                                          503
@@ -148,6 +148,18 @@ class TooMuchMemory(DandyrollError):
     """The image would take more memory than one worker may use (local home only)."""
 
     code, status = "too_much_memory", 422
+
+
+class TooComplex(DandyrollError):
+    """A drawing of more elements, depth, bytes or time than one may have."""
+
+    code, status = "too_complex", 422
+
+
+class UnsafeDrawing(DandyrollError):
+    """A drawing that refers to something outside itself, or defines entities."""
+
+    code, status = "unsafe_drawing", 422
 
 
 class IdempotencyMismatch(DandyrollError):

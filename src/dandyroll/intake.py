@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from dandyroll.errors import Conflict, StoreUnavailable
 from dandyroll.formats import EXTENSIONS, FORMATS
 from dandyroll.keys import image_id_of, mint_image_id
-from dandyroll.models import Header, Row, isoformat
+from dandyroll.models import Changes, Header, Row, isoformat
 from dandyroll.ports import Home
 
 _MINTS = 5  # ids that may be taken before we think the catalogue is at fault
@@ -35,6 +35,9 @@ def new_row(home: Home, image_id: str, header: Header, data: bytes, owner: str, 
         sha256=hashlib.sha256(data).hexdigest(),
         policy=home.policy.id,
         status="awaiting",
+        frames=header.frames,
+        pages=header.pages,
+        page=1 if header.pages else None,
         ledger={"trace_id": trace},
     )
 
@@ -50,6 +53,21 @@ def adopt(home: Home, key: str, trace: str) -> Row:
     row = new_row(home, image_id, home.probe(data), data, ADOPTED_OWNER, trace)
     home.catalogue.create(row)
     return row
+
+
+def learned(header: Header, sha256: str, size_bytes: int) -> Changes:
+    """What a ticket's row learns when its bytes have come."""
+    return Changes(
+        content_type=header.content_type,
+        image_format=header.image_format,
+        size_bytes=size_bytes,
+        width=header.width,
+        height=header.height,
+        sha256=sha256,
+        frames=header.frames,
+        pages=header.pages,
+        page=1 if header.pages else None,
+    )
 
 
 def awaited_row(home: Home, content_type: str, size_bytes: int, owner: str, trace: str) -> Row:

@@ -1,4 +1,8 @@
-"""What one image costs: milliseconds of each step, CPU time, peak memory, bytes."""
+"""What one image costs: milliseconds of each step, CPU time, peak memory, bytes.
+
+The pipeline writes those; the home adds how long the job waited (`queue_ms`), how many tries it
+took (`attempts`) and what the failed ones cost (`failed_ms`).
+"""
 
 import resource
 import time
@@ -8,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _PEAK = "peak_memory_kb"
+_NOT_STEPS = frozenset({"cpu_ms", "queue_ms", "failed_ms"})
 
 
 def add_ledgers(
@@ -22,6 +27,15 @@ def add_ledgers(
         else:
             total[name] = value
     return total
+
+
+def steps(ledger: Mapping[str, int | str]) -> dict[str, int]:
+    """Milliseconds of each step, `load` and `save` among them, in the order they were run."""
+    return {
+        name.removesuffix("_ms"): ms
+        for name, ms in ledger.items()
+        if name.endswith("_ms") and name not in _NOT_STEPS and isinstance(ms, int)
+    }
 
 
 @dataclass

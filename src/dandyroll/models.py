@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
+from dandyroll.ledger import add_ledgers
+
 Status = Literal["awaiting", "uploaded", "resized", "failed", "processed"]
 
 STATUSES: tuple[Status, ...] = ("awaiting", "uploaded", "resized", "failed", "processed")
@@ -22,11 +24,48 @@ def rank(status: Status) -> int:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """The most that one image may ask of a worker. Pixels are width times height, of animations
+    times frames; `memory_bytes` is what a worker may use in all."""
+
+    max_pixels: int = 50_000_000
+    max_animation_pixels: int = 20_000_000
+    memory_bytes: int = 2_000_000_000
+
+
+@dataclass(frozen=True)
+class Animation:
+    """How long each frame is shown, in milliseconds, and how often all are: 0 is for ever."""
+
+    delays_ms: tuple[int, ...]
+    loop: int
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        return cls(tuple(value["delays_ms"]), value["loop"])
+
+
+@dataclass(frozen=True)
+class Credit:
+    """Who made a picture and whose it is, as its file says it; empty where it does not."""
+
+    creator: str = ""
+    copyright: str = ""
+
+
+NO_CREDIT = Credit()
+
+
+NO_CREDIT = Credit()
+
+
+@dataclass(frozen=True)
 class Header:
     """What an image file's header says, before a pixel is decoded.
 
     `width` and `height` are in pixels, as stored: before any orientation tag is applied.
-    `image_format` is Pillow's name (`JPEG`), `extension` has no dot.
+    `image_format` is Pillow's name (`JPEG`), `extension` has no dot. `frames` counts those of
+    an animation, `pages` those of a file that may have several (TIFF).
     """
 
     image_format: str
@@ -34,6 +73,8 @@ class Header:
     extension: str
     width: int
     height: int
+    frames: int | None = None
+    pages: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,9 +117,13 @@ class Row:
     `image_id` is written `image-id`. What describes the original is None until it is known:
     `width`, `height` and `sha256` come with its bytes, `has_transparency` and `mode` need
     pixels and come with the first stage. `created_date` is ISO 8601 in UTC, `uploaded_at` the
-    same moment in epoch seconds. `policy` is the id the image is processed under. `error` holds
-    `code` and `message`. `ledger` counts what the image cost: milliseconds, bytes, and the trace
-    id of its request.
+    same moment in epoch seconds. `policy` is the id the image is processed under.
+    `declared_type` is there where the upload's `Content-Type` was not the type that its bytes
+    are of, `frames` where it is an animation, `pages` and `page` where its format has pages: how
+    many there are, and the one that is shown. `error` holds `code` and `message`.
+    `original_deleted_at`, in epoch seconds, is there once the original was deleted before its
+    row. `ledger` counts what the image cost: milliseconds, bytes, and the trace id of its
+    request.
     """
 
     image_id: str
@@ -97,8 +142,13 @@ class Row:
     sha256: str | None = None
     has_transparency: bool | None = None
     mode: str | None = None
+    declared_type: str | None = None
+    frames: int | None = None
+    pages: int | None = None
+    page: int | None = None
     processed: Rendition | None = None
     error: Mapping[str, str] | None = None
+    original_deleted_at: int | None = None
     ledger: Mapping[str, int | str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -168,6 +218,9 @@ class Changes:
     width: int | None = None
     height: int | None = None
     sha256: str | None = None
+    frames: int | None = None
+    pages: int | None = None
+    page: int | None = None
     has_transparency: bool | None = None
     mode: str | None = None
     processed: Rendition | None = None
@@ -181,6 +234,9 @@ class Job:
 
     `key` is the object the next stage reads: the original, later a hand-over. `changes` gathers
     what the stages so far have found out, `mark` where the watermark is once it is there.
+    `image_format` is the original's, from the first stage on that of the rendition. What a
+    hand-over's pixels do not say travels beside them: the `animation` and the `credit`.
+    `trace_id` is that of the upload.
     """
 
     image_id: str
@@ -188,7 +244,15 @@ class Job:
     key: str
     image_format: str
     mark: Box | None = None
+    animation: Animation | None = None
+    credit: Credit = NO_CREDIT
     changes: Changes = field(default_factory=Changes)
+    trace_id: str = ""
+
+    def noting(self, **entries: int) -> Self:
+        """This job with entries added to its ledger, numbers to what is there."""
+        ledger = add_ledgers(self.changes.ledger, entries)
+        return replace(self, changes=replace(self.changes, ledger=ledger))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -198,7 +262,11 @@ class Job:
         changes = dict(value["changes"])
         if changes.get("processed"):
             changes["processed"] = Rendition.from_json(changes["processed"])
-        return cls(**{**value, "mark": _box(value["mark"]), "changes": Changes(**changes)})
+        given = {**value, "mark": _box(value["mark"]), "changes": Changes(**changes)}
+        animation = given.get("animation")
+        given["animation"] = Animation.from_json(animation) if animation else None
+        given["credit"] = Credit(**given.get("credit") or {})
+        return cls(**given)
 
 
 @dataclass(frozen=True)

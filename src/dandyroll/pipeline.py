@@ -7,24 +7,28 @@ home's workers walk them, and the AWS home's state machine is generated from the
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from dandyroll import errors
 from dandyroll.errors import DandyrollError, NotFound, OriginalMissing
+from dandyroll.formats import CONTENT_TYPES
 from dandyroll.imaging.decode import decode
-from dandyroll.imaging.encode import CONTENT_TYPES, decode_handover, encode, encode_handover
+from dandyroll.imaging.encode import decode_handover, encode, encode_handover
 from dandyroll.imaging.header import read_header
 from dandyroll.imaging.picture import Picture
 from dandyroll.keys import ORIGINALS, handover_key, original_key, rendition_key
 from dandyroll.ledger import Meter, add_ledgers
-from dandyroll.models import Changes, Job, Rendition, Row
+from dandyroll.models import NO_CREDIT, Changes, Job, Limits, Rendition, Row
 from dandyroll.policy import Policy, find_policy
 from dandyroll.ports import Catalogue, ObjectStore
 from dandyroll.stages.add_watermark import add_watermark
 from dandyroll.stages.update_size import update_size
 
 Stage = Callable[[Picture, Policy], Picture]
+
+NOTHING: Mapping[str, int | str] = MappingProxyType({})
 
 STAGES: tuple[Stage, ...] = (update_size, add_watermark)
 
@@ -64,10 +68,11 @@ def stage_name(stage: Stage) -> str:
 
 def first_job(row: Row) -> Job:
     """The job that takes a row's original through the whole pipeline."""
-    return Job(row.image_id, row.policy, original_key(row.image_id), row.image_format)
+    key, trace_id = original_key(row.image_id), str(row.ledger.get("trace_id", ""))
+    return Job(row.image_id, row.policy, key, row.image_format, trace_id=trace_id)
 
 
-def run(job: Job, objects: ObjectStore, max_pixels: int, stages: tuple[Stage, ...] = STAGES) -> Job:
+def run(job: Job, objects: ObjectStore, limits: Limits, stages: tuple[Stage, ...] = STAGES) -> Job:
     """The runner: load what `job.key` names, apply the stages, save; the next stages' job.
 
     Given all stages, the picture is decoded once and encoded once. Given some, it is handed on
@@ -78,7 +83,7 @@ def run(job: Job, objects: ObjectStore, max_pixels: int, stages: tuple[Stage, ..
     policy = find_policy(job.policy)
     with meter.step("load"):
         data = _load(job, objects)
-        picture, changes = _decode(job, data, policy, max_pixels)
+        picture, changes = _decode(job, data, policy, limits)
     for stage in stages:
         with meter.step(stage.__name__):
             picture = stage(picture, policy)
@@ -91,7 +96,15 @@ def run(job: Job, objects: ObjectStore, max_pixels: int, stages: tuple[Stage, ..
             key, size_bytes = _save_handover(job.image_id, picture, stages[-1], objects)
     cost = meter.total(bytes_in=len(data), bytes_out=size_bytes)
     changes = replace(changes, ledger=add_ledgers(job.changes.ledger, cost))
-    return replace(job, key=key, mark=picture.mark, changes=changes)
+    return replace(
+        job,
+        key=key,
+        image_format=picture.image_format,
+        mark=picture.mark,
+        animation=picture.animation,
+        credit=picture.credit,
+        changes=changes,
+    )
 
 
 def record(job: Job, catalogue: Catalogue, objects: ObjectStore) -> Row | None:
@@ -108,11 +121,19 @@ def record(job: Job, catalogue: Catalogue, objects: ObjectStore) -> Row | None:
         return None
 
 
-def record_failure(image_id: str, error: DandyrollError, catalogue: Catalogue) -> Row | None:
-    """Write into the row why the image will not be processed; None if the image is gone."""
+def record_failure(
+    image_id: str,
+    error: DandyrollError,
+    catalogue: Catalogue,
+    ledger: Mapping[str, int | str] = NOTHING,
+) -> Row | None:
+    """Write into the row why the image will not be processed; None if the image is gone.
+
+    `ledger` is what was spent on it.
+    """
     reason = {"code": error.code, "message": error.message}
     try:
-        return catalogue.advance(image_id, "failed", Changes(error=reason))
+        return catalogue.advance(image_id, "failed", Changes(error=reason, ledger=ledger))
     except NotFound:
         return None
 
@@ -124,11 +145,17 @@ def _load(job: Job, objects: ObjectStore) -> bytes:
         raise OriginalMissing(f"Expected an object at {job.key}; there is none.") from None
 
 
-def _decode(job: Job, data: bytes, policy: Policy, max_pixels: int) -> tuple[Picture, Changes]:
+def _decode(job: Job, data: bytes, policy: Policy, limits: Limits) -> tuple[Picture, Changes]:
     if not job.key.startswith(ORIGINALS):
-        return Picture(decode_handover(data), job.image_format, job.mark), job.changes
-    header = read_header(data, max_pixels)
+        pixels = decode_handover(data)
+        return (
+            Picture(pixels, job.image_format, job.mark, job.animation, job.credit),
+            job.changes,
+        )
+    header = read_header(data, limits)
     picture, seen = decode(data, header, policy.max_width_px, policy.max_height_px)
+    if not policy.keep_copyright:
+        picture = replace(picture, credit=NO_CREDIT)
     changes = replace(job.changes, has_transparency=seen.has_transparency, mode=seen.mode)
     return picture, changes
 
@@ -150,7 +177,7 @@ def _save_rendition(
     return Rendition(
         key=key,
         width=picture.pixels.width,
-        height=picture.pixels.height,
+        height=picture.height,
         size_bytes=len(data),
         content_type=content_type,
         etag=hashlib.sha256(data).hexdigest(),

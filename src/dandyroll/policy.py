@@ -8,7 +8,7 @@ name them.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from typing import Literal
@@ -20,6 +20,15 @@ Position = Literal[
     "left", "center", "right",
     "bottom-left", "bottom", "bottom-right",
 ]  # fmt: skip
+
+
+_CAME_LATER = (
+    ("", "keep_copyright", False),
+    ("encoding", "gif_effort", 7),
+    ("encoding", "avif_quality", 60),
+    ("encoding", "avif_effort", 1),
+)
+"""Part, field, and the value that changes nothing for who was before it."""
 
 
 @dataclass(frozen=True)
@@ -44,31 +53,45 @@ class Mark:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How renditions are encoded. Qualities run from 1 to 100, as libjpeg and libwebp count."""
+    """How renditions are encoded. Qualities run from 1 to 100, as each library counts them."""
 
     jpeg_quality: int = 80
     png_compression: int = 3
     webp_quality: int = 80
     webp_effort: int = 4
+    gif_effort: int = 7
+    avif_quality: int = 60
+    avif_effort: int = 1
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The box an image is made to fit (never enlarged), its mark and its encoding."""
+    """The box an image is made to fit (never enlarged), its mark and its encoding.
+
+    With `keep_copyright` a rendition names the creator and the copyright that its original
+    does; nothing else of the original's metadata is ever kept.
+    """
 
     mark: Mark
     max_width_px: int = 1280
     max_height_px: int = 1280
     encoding: Encoding = Encoding()
+    keep_copyright: bool = True
 
     @cached_property
     def id(self) -> str:
         """`policy-` and 16 hex digits of the SHA-256 of the canonical JSON.
 
         The mark's picture counts by its own hash, so the id changes with every pixel of it.
+        A field that came later is left out where it says what was done before it came, so that
+        the ids of earlier policies stay theirs.
         """
         facts = asdict(self)
         facts["mark"]["png"] = self.mark.sha256
+        for part, name, before in _CAME_LATER:
+            fields = facts[part] if part else facts
+            if fields[name] == before:
+                del fields[name]
         canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         return "policy-" + hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -79,7 +102,9 @@ def _default_mark() -> bytes:
 
 DEFAULT = Policy(mark=Mark(png=_default_mark()))
 
-BUILTIN: Mapping[str, Policy] = {policy.id: policy for policy in (DEFAULT,)}
+_FIRST = replace(DEFAULT, keep_copyright=False)  # the default until credits were kept
+
+BUILTIN: Mapping[str, Policy] = {policy.id: policy for policy in (DEFAULT, _FIRST)}
 
 
 def find_policy(policy_id: str) -> Policy:

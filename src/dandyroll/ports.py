@@ -4,10 +4,11 @@ All of it is synchronous: SQLite, S3 and Lambda are, and a server lends its thre
 Any method may raise `StoreUnavailable` when what is behind it does not answer.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dandyroll.events import Event
 from dandyroll.models import Changes, Claim, Header, Page, Row, Status, Ticket
 from dandyroll.policy import Policy
 from dandyroll.settings import Settings
@@ -55,6 +56,9 @@ class Catalogue(Protocol):
 
         Where the row's status is of the same rank or higher, nothing is written. Returns the
         row as it stands afterwards; raises `NotFound` if there is none.
+
+        A move to `processed` or `failed` leaves its event in the home's outbox in the same step,
+        so that no settled row lacks one; the home's notifiers publish it, at least once.
         """
 
     def restart(self, image_id: str) -> Row:
@@ -87,6 +91,18 @@ class Catalogue(Protocol):
         """End the lease of a claim one holds, so that another request need not wait for it.
 
         Does nothing where another has it.
+        """
+
+
+class Notifier(Protocol):
+    """One way for events to leave a home: a webhook, mail, a topic."""
+
+    def publish(self, events: Sequence[Event]) -> str:
+        """Tell the other side of these events; what it answered, for the log.
+
+        When this returns, the other side has them all. Raises `NotDelivered` where that is not
+        known; they will be published again, under the same ids, so that one may arrive twice.
+        Takes a bounded time, and never follows an answer to another place.
         """
 
 

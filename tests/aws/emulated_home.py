@@ -19,6 +19,7 @@ DIFFERENCES: Mapping[str, str] = {
         "Without Accept the emulator does not match */* in BinaryMediaTypes and answers an "
         "image as base64 text. So a request of ours without one carries */*, as curl's do."
     ),
+    "no-heic": "Its decoder, with Pillow, would make the functions' zip larger than 25 MB.",
     "aws-no-content-type": (
         "Without Content-Type it mangles the body for the same reason. So a body of ours "
         "without one carries curl's."

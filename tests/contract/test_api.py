@@ -205,7 +205,7 @@ def bad_bodies() -> dict[str, tuple[bytes, tuple[int, str]]]:
     return {
         "empty": (b"", (400, "empty_body")),
         "text": (b"This is no picture at all.\n" * 9, (415, "unsupported_format")),
-        "gif": (b"GIF89a" + bytes(50), (415, "unsupported_format")),
+        "bitmap": (b"BM" + bytes(50), (415, "unsupported_format")),
         "truncated jpeg": (whole[: len(whole) // 2], (422, "truncated_image")),
         "truncated png": (pictures.png()[:-20], (422, "truncated_image")),
         "truncated webp": (pictures.webp()[:-20], (422, "truncated_image")),

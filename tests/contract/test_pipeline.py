@@ -11,18 +11,86 @@ from PIL import Image
 
 from dandyroll.errors import CorruptImage, NotFound
 from dandyroll.keys import handover_key, original_key, rendition_key
-from dandyroll.models import Changes, Job
+from dandyroll.models import Changes, Job, Limits
 from dandyroll.pipeline import RETRY, STAGES, record, record_failure, run, stage_name
 from dandyroll.ports import Home
 from tests import pictures
 from tests.contract.client import Client
 
-MAX_PIXELS = 50_000_000
+LIMITS = Limits()
 
 
 @pytest.fixture(params=["jpeg", "png", "webp"])
 def picture(request: pytest.FixtureRequest) -> bytes:
     return {"jpeg": pictures.jpeg(), "png": pictures.png(), "webp": pictures.webp()}[request.param]
+
+
+MORE = {  # what comes in, as what it comes out, and what the row says beside
+    "gif": (pictures.in_format("GIF"), "image/gif", "image/png", {}),
+    "animated-gif": (pictures.animated("GIF"), "image/gif", "image/gif", {"frames": 3}),
+    "animated-webp": (pictures.animated("WEBP"), "image/webp", "image/webp", {"frames": 3}),
+    "tiff": (pictures.in_format("TIFF"), "image/tiff", "image/jpeg", {"pages": 1, "page": 1}),
+    "tiff-pages": (pictures.pages(), "image/tiff", "image/jpeg", {"pages": 2, "page": 1}),
+    "avif": (pictures.in_format("AVIF"), "image/avif", "image/avif", {}),
+    "svg": (pictures.SVG, "image/svg+xml", "image/png", {}),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_every_format_comes_out(client: Client, name: str) -> None:
+    data, content_type, rendered_type, facts = MORE[name]
+    image_id = client.upload(data, content_type)
+    answer = client.processed(image_id)
+    assert (answer.status, answer.headers["content-type"]) == (200, rendered_type), answer.body
+    row = client.row(image_id)
+    assert row["content_type"] == content_type
+    assert row["processed"]["content_type"] == rendered_type
+    found = {name: row.get(name) for name in ("frames", "pages", "page", "declared_type")}
+    assert {key: value for key, value in found.items() if value is not None} == facts
+    with Image.open(io.BytesIO(answer.body)) as image:
+        assert getattr(image, "n_frames", 1) == facts.get("frames", 1)
+        assert row["processed"]["height"] == image.height
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_every_format_is_the_same_apart_and_fused(home: Home, name: str) -> None:
+    job = _job(home, MORE[name][0], "formats.bin")
+    run(job, home.objects, LIMITS)
+    together = home.objects.get(rendition_key(job.image_id))
+    for stage in STAGES:
+        job = Job.from_json(json.loads(json.dumps(job.to_json())))
+        job = run(job, home.objects, LIMITS, (stage,))
+    assert home.objects.get(rendition_key(job.image_id)) == together
+
+
+@pytest.mark.parametrize(
+    ("declared", "noted"),
+    [("image/png", "image/png"), ("text/plain; charset=utf-8", "text/plain"),
+     ("image/jpeg", None), ("image/jpg", None), ("application/octet-stream", None)],
+)  # fmt: skip
+def test_a_declared_type_that_disagrees_is_noted(
+    client: Client, declared: str, noted: str | None
+) -> None:
+    row = client.row(client.upload(pictures.jpeg(), declared))
+    assert (row["content_type"], row.get("declared_type")) == ("image/jpeg", noted)
+
+
+def test_heic_becomes_jpeg_or_is_a_typed_refusal(client: Client) -> None:
+    data = pictures.heic()
+    if "no-heic" in client.under_test.differences:
+        answer = client.send("POST", "/upload", data, Content_Type="image/heic")
+        assert answer.problem == (415, "unsupported_format")
+        return
+    image_id = client.upload(data, "image/heic")
+    answer = client.processed(image_id)
+    assert (answer.status, answer.headers["content-type"]) == (200, "image/jpeg")
+
+
+def test_creator_and_copyright_are_kept(client: Client) -> None:
+    image_id = client.upload(pictures.jpeg(credit=("Ada", "(c) Ada")), "image/jpeg")
+    exif = Image.open(io.BytesIO(client.processed(image_id).body)).getexif()
+    assert (exif[0x013B], exif[0x8298]) == ("Ada", "(c) Ada")
+    assert 0x010F not in exif and not exif.get_ifd(0x8825)
 
 
 def test_an_upload_comes_out_resized_marked_and_bare(client: Client, picture: bytes) -> None:
@@ -90,12 +158,12 @@ def test_an_event_delivered_twice_changes_nothing(client: Client, home: Home) ->
 
 def test_stages_apart_and_fused_give_the_same_bytes(home: Home, picture: bytes) -> None:
     job = _job(home, picture, "apart.bin")
-    fused = run(job, home.objects, MAX_PIXELS)
+    fused = run(job, home.objects, LIMITS)
     together = home.objects.get(rendition_key(job.image_id))
     home.objects.delete(rendition_key(job.image_id))
     for stage in STAGES:
         job = Job.from_json(json.loads(json.dumps(job.to_json())))
-        job = run(job, home.objects, MAX_PIXELS, (stage,))
+        job = run(job, home.objects, LIMITS, (stage,))
     assert home.objects.get(rendition_key(job.image_id)) == together
     assert job.changes.processed == fused.changes.processed
     assert replace(job.changes, ledger={}) == replace(fused.changes, ledger={})
@@ -104,9 +172,9 @@ def test_stages_apart_and_fused_give_the_same_bytes(home: Home, picture: bytes) 
 def test_every_stage_run_twice_gives_the_same(home: Home, picture: bytes) -> None:
     job = _job(home, picture, "twice.bin")
     for stage in STAGES:
-        once = run(job, home.objects, MAX_PIXELS, (stage,))
+        once = run(job, home.objects, LIMITS, (stage,))
         left = home.objects.get(once.key)
-        again = run(job, home.objects, MAX_PIXELS, (stage,))
+        again = run(job, home.objects, LIMITS, (stage,))
         assert home.objects.get(again.key) == left
         assert replace(again.changes, ledger={}) == replace(once.changes, ledger={})
         job = again
@@ -114,12 +182,12 @@ def test_every_stage_run_twice_gives_the_same(home: Home, picture: bytes) -> Non
 
 def test_a_job_survives_its_own_json(home: Home) -> None:
     job = _job(home, pictures.png(), "json.bin")
-    for made in (job, run(job, home.objects, MAX_PIXELS)):
+    for made in (job, run(job, home.objects, LIMITS)):
         assert Job.from_json(json.loads(json.dumps(made.to_json()))) == made
 
 
 def test_a_deleted_image_stays_deleted(home: Home) -> None:
-    job = run(_job(home, pictures.png(), "gone.bin"), home.objects, MAX_PIXELS)
+    job = run(_job(home, pictures.png(), "gone.bin"), home.objects, LIMITS)
     assert record(job, home.catalogue, home.objects) is None
     with pytest.raises(NotFound):
         home.objects.get(rendition_key(job.image_id))

@@ -7,7 +7,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageCms
+
+pillow_heif.register_heif_opener()
 
 BICUBIC = Image.Resampling.BICUBIC
 
@@ -57,7 +60,7 @@ def alpha_ramp(width: int, height: int) -> Image.Image:
 
 def file(picture: Image.Image, image_format: str, **options: Any) -> bytes:
     out = io.BytesIO()
-    picture.save(out, image_format, **options)
+    picture.copy().save(out, image_format, **options)  # a copy: JPEG leaves its options behind
     return out.getvalue()
 
 
@@ -86,6 +89,21 @@ def png16(samples: np.ndarray[Any, Any], colour_type: int) -> bytes:
     """A PNG of 16-bit samples: height x width x bands."""
     height, width, _ = samples.shape
     return png(width, height, 16, colour_type, [row.astype(">u2").tobytes() for row in samples])
+
+
+def tiff16(samples: np.ndarray[Any, Any], *, cmyk: bool) -> bytes:
+    """An uncompressed TIFF of 16-bit samples: height x width x bands, big-endian."""
+    height, width, bands = samples.shape
+    pixels = samples.astype(">u2").tobytes()
+    bits = struct.pack(f">{bands}H", *[16] * bands)
+    tags = (
+        (256, 4, 1, width), (257, 4, 1, height), (258, 3, bands, 8 + len(pixels)),
+        (259, 3, 1, 1 << 16), (262, 3, 1, (5 if cmyk else 2) << 16), (273, 4, 1, 8),
+        (277, 3, 1, bands << 16), (278, 4, 1, height), (279, 4, 1, len(pixels)),
+    )  # fmt: skip
+    directory = struct.pack(">H", len(tags))
+    directory += b"".join(struct.pack(">HHII", *tag) for tag in tags) + b"\0\0\0\0"
+    return b"MM\0*" + struct.pack(">I", 8 + len(pixels) + len(bits)) + pixels + bits + directory
 
 
 def claiming_png(width: int, height: int) -> bytes:
@@ -232,6 +250,41 @@ def corpus() -> dict[str, bytes]:
         "png-metadata": file(
             cornered(200, 150), "PNG", exif=exif(gps=True), icc_profile=matrix_profile("p3")
         ),
+        "tiff": file(rgb, "TIFF", compression="tiff_lzw"),
+        "tiff-rgba": file(rgba, "TIFF"),
+        "tiff-rgba-opaque": file(opaque, "TIFF"),
+        "tiff-cmyk": file(small.convert("CMYK"), "TIFF"),
+        "tiff-grey": file(small.convert("L"), "TIFF"),
+        "tiff-palette": file(small.quantize(32), "TIFF"),
+        "tiff-1-bit": file(small.convert("1"), "TIFF", compression="group4"),
+        "tiff-16-bit-grey": file(
+            Image.fromarray(sixteen[:, :, 0].astype(np.uint16)), "TIFF"
+        ),
+        "tiff-16-bit": tiff16(sixteen, cmyk=False),
+        "tiff-16-bit-cmyk": tiff16(
+            np.dstack([65535 - sixteen, np.zeros((90, 120), ">u2")]), cmyk=True
+        ),
+        "tiff-pages": file(rgb, "TIFF", save_all=True, append_images=[small, rgba]),
+        "tiff-metadata": file(
+            cornered(200, 150), "TIFF", icc_profile=matrix_profile("p3"),
+            tiffinfo={271: "SecretCameraMaker", 274: 6},
+        ),
+        "avif": file(rgb, "AVIF", quality=80),
+        "avif-rgba": file(rgba, "AVIF", quality=80),
+        "avif-metadata": file(
+            cornered(200, 150), "AVIF", quality=90, exif=exif(gps=True),
+            icc_profile=matrix_profile("p3"), xmp=xmp,
+        ),
+        "heic": file(rgb, "HEIF", quality=80),
+        "heic-odd": file(photo(301, 201), "HEIF", quality=80),
+        "heic-grey": file(small.convert("L"), "HEIF", quality=80),
+        "heic-rgba": file(rgba, "HEIF", quality=80),
+        "heic-metadata": file(
+            cornered(200, 150), "HEIF", quality=90, exif=exif(6, gps=True),
+            icc_profile=matrix_profile("p3"), xmp=xmp,
+        ),
+        "gif": file(small.quantize(64), "GIF"),
+        "gif-clear": file(small.quantize(32), "GIF", transparency=3),
         "webp": file(rgb, "WEBP", quality=85),
         "webp-large": file(photo(1600, 1200), "WEBP", quality=80),
         "webp-alpha": file(rgba, "WEBP", quality=85),
@@ -248,9 +301,29 @@ def corpus() -> dict[str, bytes]:
 
 @cache
 def animations() -> dict[str, bytes]:
-    """Files of more than one frame, which we do not take."""
-    frames = [photo(60, 40, seed) for seed in (1, 2, 3)]
+    """Files of several frames, by name; `animation_times` tells how long each is shown."""
+    opaque = [photo(90, 60, seed) for seed in range(1, 6)]
+    clear = [alpha_ramp(90, 60).rotate(90 * turn) for turn in range(5)]
+    same = [opaque[n] for n in (0, 0, 0, 1, 2)]
+    times = list(animation_times())
+
+    def frames(pictures: list[Image.Image], image_format: str, **options: Any) -> bytes:
+        options = {"duration": times, "loop": 3, **options}
+        return file(pictures[0], image_format, save_all=True, append_images=pictures[1:], **options)
+
     return {
-        "webp": file(frames[0], "WEBP", save_all=True, append_images=frames[1:]),
-        "apng": file(frames[0], "PNG", save_all=True, append_images=frames[1:]),
+        "gif": frames(opaque, "GIF"),
+        "gif-clear": frames(clear, "GIF", disposal=2),
+        "gif-for-ever": frames(opaque, "GIF", loop=0),
+        "gif-once": frames(opaque, "GIF", loop=None),
+        "webp": frames(opaque, "WEBP", lossless=True),
+        "webp-lossy": frames(opaque, "WEBP", quality=80),
+        "webp-clear": frames(clear, "WEBP", lossless=True),
+        "webp-equal-frames": frames(same, "WEBP", lossless=True, kmax=1),
+        "webp-for-ever": frames(opaque, "WEBP", loop=0),
     }
+
+
+def animation_times() -> tuple[int, ...]:
+    """Milliseconds. Those under 20 are what programs like to round up."""
+    return (0, 10, 20, 250, 1010)

@@ -15,6 +15,7 @@ from dandyroll.imaging.colour import is_srgb
 from dandyroll.imaging.decode import decode
 from dandyroll.imaging.header import read_header
 from dandyroll.imaging.resize import fit
+from dandyroll.models import Limits
 from tests.imaging.corpus import (
     CORNERS,
     claiming_png,
@@ -30,12 +31,12 @@ from tests.imaging.corpus import (
 )
 
 Array = np.ndarray[Any, Any]
-BUDGET = 50_000_000
+LIMITS = Limits()
 NO_BOX = 10_000
 
 
 def pixels_of(data: bytes, width: int = NO_BOX, height: int = NO_BOX) -> Array:
-    picture, _ = decode(data, read_header(data, BUDGET), width, height)
+    picture, _ = decode(data, read_header(data, LIMITS), width, height)
     return np.asarray(fit(picture.pixels, width, height).numpy())
 
 
@@ -48,7 +49,7 @@ def difference(ours: Array, theirs: Array) -> float:
 @pytest.mark.parametrize("name", sorted(corpus()))
 def test_pixels_are_as_pillow_decodes_them(name: str) -> None:
     """At full size; files with a profile that matters, or CMYK, have their own tests."""
-    if name in ("jpeg-p3", "jpeg-cmyk") or "metadata" in name or name == "jpeg-gps":
+    if "p3" in name or "cmyk" in name or "metadata" in name or name == "jpeg-gps":
         return
     ours = pixels_of(corpus()[name])
     with open_file(corpus()[name]) as image:
@@ -56,8 +57,12 @@ def test_pixels_are_as_pillow_decodes_them(name: str) -> None:
             theirs = np.repeat((np.asarray(image) >> 8).astype(np.uint8)[:, :, None], 3, 2)
         else:
             theirs = np.asarray(image.convert("RGBA" if ours.shape[2] == 4 else "RGB"))
+    if name == "gif-clear":  # of clear pixels the colour is nobody's business
+        ours, theirs = ours * (ours[:, :, 3:] > 0), theirs * (theirs[:, :, 3:] > 0)
     # Files that decode to the same samples everywhere but for the chroma's interpolation.
-    assert difference(ours, theirs) < (0.6 if name.startswith("jpeg") else 0.01)
+    assert difference(ours, theirs) < (
+        0.6 if name.startswith("jpeg") else 2 if name.startswith(("avif", "heic")) else 0.01
+    )
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -221,9 +226,9 @@ def test_only_the_loaders_of_our_formats_are_let_through() -> None:
     program = (
         "import os; os.environ['VIPS_CONCURRENCY'] = '8'\n"
         "import dandyroll.imaging.picture, pyvips\n"
-        f"gif = {file(photo(4, 4), 'GIF')!r}\n"
+        f"ppm = {file(photo(4, 4), 'PPM')!r}\n"
         "svg = b\"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>\"\n"
-        "for data in (gif, svg):\n"
+        "for data in (ppm, svg):\n"
         "    try: pyvips.Image.new_from_buffer(data, '')\n"
         "    except pyvips.Error: pass\n"
         "    else: raise SystemExit('opened')\n"

@@ -7,11 +7,12 @@ from PIL import Image
 from dandyroll.imaging.decode import decode
 from dandyroll.imaging.describe import Description
 from dandyroll.imaging.header import read_header
+from dandyroll.models import Limits
 from tests.imaging.corpus import corpus, file, opaque_alpha_webp, open_file, photo, png16
 
 
 def described(data: bytes, box: int = 320) -> Description:
-    return decode(data, read_header(data, 50_000_000), box, box)[1]
+    return decode(data, read_header(data, Limits()), box, box)[1]
 
 
 @pytest.mark.parametrize("name", sorted(corpus()))

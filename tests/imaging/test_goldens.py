@@ -5,16 +5,15 @@ from pathlib import Path
 import pytest
 
 from tests.imaging import goldens
-from tests.imaging.corpus import corpus
 
 
-@pytest.mark.parametrize("name", sorted(corpus()))
+@pytest.mark.parametrize("name", sorted(goldens.sources()))
 def test_golden(name: str) -> None:
     assert goldens.complaint(name) is None
 
 
 def test_no_golden_without_a_source() -> None:
-    wanted = {goldens.path_of(name, goldens.render(name)[0]) for name in corpus()}
+    wanted = {goldens.path_of(name, goldens.render(name)[0]) for name in goldens.sources()}
     assert set(goldens.FOLDER.iterdir()) == wanted
 
 

@@ -20,9 +20,8 @@ from dandyroll.errors import (
 from dandyroll.imaging.decode import decode
 from dandyroll.imaging.header import read_header
 from dandyroll.imaging.resize import fit
-from dandyroll.models import Header
+from dandyroll.models import Header, Limits
 from tests.imaging.corpus import (
-    animations,
     chunk,
     claiming_png,
     corpus,
@@ -32,35 +31,35 @@ from tests.imaging.corpus import (
     photo,
 )
 
-BUDGET = 50_000_000
+LIMITS = Limits()
 NAMES = sorted(corpus())
+EXTENSIONS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif", "TIFF": "tif",
+              "AVIF": "avif", "HEIC": "heic"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_header_is_as_pillow_reads_it(name: str) -> None:
     data = corpus()[name]
-    header = read_header(data, BUDGET)
+    header = read_header(data, LIMITS)
     with open_file(data) as image:
-        assert (header.width, header.height) == image.size
-        assert header.image_format == image.format
-        assert header.content_type == Image.MIME[header.image_format]
-    assert header.extension == {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}[header.image_format]
+        turned = name in ("tiff-metadata", "heic-metadata")  # Pillow tells the size once upright
+        assert (header.width, header.height) == (image.size[::-1] if turned else image.size)
+        assert header.image_format == str(image.format).replace("HEIF", "HEIC")
+        mime = "image/heic" if image.format == "HEIF" else Image.MIME[header.image_format]
+        assert header.content_type == mime
+    assert header.extension == EXTENSIONS[header.image_format]
 
 
 def test_empty_body() -> None:
     with pytest.raises(EmptyBody):
-        read_header(b"", BUDGET)
+        read_header(b"", LIMITS)
 
 
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        (file(photo(20, 20), "GIF"), "GIF"),
-        (file(photo(20, 20), "TIFF"), "TIFF"),
         (file(photo(20, 20), "BMP"), "BMP"),
-        (b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "HEIC"),
-        (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"\0\0\0\x1cftypisom\0\0\0\0isommp42", "a video"),
         (b"\n <!doctype html><p>hello", "HTML"),
         (b"%PDF-1.7", "PDF"),
         (b"\x01\x02\x03\x04", "01 02 03 04"),
@@ -70,8 +69,8 @@ def test_empty_body() -> None:
 )
 def test_other_formats_are_refused_by_name(data: bytes, named: str) -> None:
     with pytest.raises(UnsupportedFormat) as caught:
-        read_header(data, BUDGET)
-    assert "JPEG, PNG or WebP" in caught.value.message
+        read_header(data, LIMITS)
+    assert "JPEG, PNG, WebP" in caught.value.message
     assert named in caught.value.message
 
 
@@ -80,7 +79,7 @@ def test_a_bomb_costs_nothing() -> None:
     tracemalloc.start()
     began = time.process_time()
     with pytest.raises(TooManyPixels) as caught:
-        read_header(data, BUDGET)
+        read_header(data, LIMITS)
     assert time.process_time() - began < 0.05
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
@@ -91,20 +90,20 @@ def test_a_bomb_costs_nothing() -> None:
 @pytest.mark.parametrize("size", [(2**31 - 1, 2**31 - 1), (2**32 - 1, 1)])
 def test_limits_of_the_decoder_do_not_come_first(size: tuple[int, int]) -> None:
     with pytest.raises(TooManyPixels):
-        read_header(claiming_png(*size), BUDGET)
+        read_header(claiming_png(*size), LIMITS)
 
 
 def test_the_budget_is_inclusive() -> None:
     data = corpus()["jpeg"]
-    assert read_header(data, 640 * 480).width == 640
+    assert read_header(data, Limits(640 * 480)).width == 640
     with pytest.raises(TooManyPixels):
-        read_header(data, 640 * 480 - 1)
+        read_header(data, Limits(640 * 480 - 1))
 
 
-@pytest.mark.parametrize("name", sorted(animations()))
-def test_animations_are_refused(name: str) -> None:
+def test_an_animated_png_is_refused() -> None:
+    frames = [photo(60, 40, seed) for seed in (1, 2, 3)]
     with pytest.raises(UnsupportedAnimation):
-        read_header(animations()[name], BUDGET)
+        read_header(file(frames[0], "PNG", save_all=True, append_images=frames[1:]), LIMITS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -112,16 +111,16 @@ def test_animations_are_refused(name: str) -> None:
 def test_a_cut_file_is_truncated(name: str, share: float) -> None:
     data = corpus()[name]
     with pytest.raises(TruncatedImage):
-        read_header(data[: int(len(data) * share)], BUDGET)
+        read_header(data[: int(len(data) * share)], LIMITS)
 
 
 def test_a_thumbnail_does_not_hide_that_its_jpeg_is_cut() -> None:
     thumbnail = file(photo(64, 48), "JPEG")
     whole = file(photo(640, 480), "JPEG", exif=exif(1)[:-1] + thumbnail)
     assert whole.count(b"\xff\xd9") == 2
-    assert read_header(whole, BUDGET).width == 640
+    assert read_header(whole, LIMITS).width == 640
     with pytest.raises(TruncatedImage):
-        read_header(whole[: len(whole) // 2], BUDGET)
+        read_header(whole[: len(whole) // 2], LIMITS)
 
 
 @pytest.mark.parametrize("tail", [b"\0", b"\0" * 4096, b"any text", "second"])
@@ -129,12 +128,12 @@ def test_a_thumbnail_does_not_hide_that_its_jpeg_is_cut() -> None:
 def test_bytes_after_the_end_do_not_matter(name: str, tail: bytes | str) -> None:
     data = corpus()[name]
     after = tail if isinstance(tail, bytes) else data  # as an MPO holds a second picture
-    assert read_header(data + after, BUDGET) == read_header(data, BUDGET)
+    assert read_header(data + after, LIMITS) == read_header(data, LIMITS)
 
 
 def test_an_mpo_is_its_first_picture() -> None:
     data = file(photo(64, 48), "MPO", save_all=True, append_images=[photo(32, 24)])
-    assert read_header(data, BUDGET) == Header("JPEG", "image/jpeg", "jpg", 64, 48)
+    assert read_header(data, LIMITS) == Header("JPEG", "image/jpeg", "jpg", 64, 48)
 
 
 @pytest.mark.parametrize("name", ["png", "webp", "webp-alpha", "webp-lossless"])
@@ -142,7 +141,7 @@ def test_a_ruined_header_is_corrupt(name: str) -> None:
     data = bytearray(corpus()[name])
     data[12:40] = b"\x55" * 28
     with pytest.raises((CorruptImage, TruncatedImage)):
-        read_header(bytes(data), BUDGET)
+        read_header(bytes(data), LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -157,13 +156,13 @@ def test_a_ruined_header_is_corrupt(name: str) -> None:
 )
 def test_a_jpeg_without_a_picture_is_corrupt(body: bytes) -> None:
     with pytest.raises(CorruptImage):
-        read_header(b"\xff\xd8" + body, BUDGET)
+        read_header(b"\xff\xd8" + body, LIMITS)
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"]))
 def test_any_bytes_raise_only_our_errors(data: bytes, magic: bytes) -> None:
     with pytest.raises(DandyrollError):
-        read_header(magic + data, BUDGET)
+        read_header(magic + data, LIMITS)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
@@ -180,10 +179,10 @@ def test_any_mutation_raises_only_our_errors(name: str, data: st.DataObject) -> 
         else:
             mutated[at:at] = piece
     try:
-        header = read_header(bytes(mutated), BUDGET)
+        header = read_header(bytes(mutated), LIMITS)
     except DandyrollError:
         return
-    assert header.width * header.height <= BUDGET
+    assert header.width * header.height <= LIMITS.max_pixels
 
 
 @pytest.mark.parametrize(
@@ -200,7 +199,7 @@ def test_any_mutation_raises_only_our_errors(name: str, data: st.DataObject) -> 
 def test_time_is_linear_in_hostile_files(data: bytes) -> None:
     began = time.process_time()
     with pytest.raises(DandyrollError):
-        read_header(data, BUDGET)
+        read_header(data, LIMITS)
     assert time.process_time() - began < 3
 
 
@@ -214,6 +213,6 @@ def test_decoders_write_and_log_nothing(
     profile = chunk(b"iCCP", b"\xba\xba\0\0junk")
     quoting = png[:33] + profile + png[33:]
     for odd in (unknown_unit, noise, corpus()["jpeg-bad-profile"], quoting):
-        fit(decode(odd, read_header(odd, BUDGET), 100, 100)[0].pixels, 100, 100)
+        fit(decode(odd, read_header(odd, LIMITS), 100, 100)[0].pixels, 100, 100)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from dandyroll.imaging.header import read_header
 from dandyroll.local.accept import accept, retry
@@ -49,7 +50,7 @@ class ServedHome:
         self.home = Home(
             objects=objects,
             catalogue=catalogue,
-            probe=lambda data: read_header(data, self.settings.max_pixels),
+            probe=lambda data: read_header(data, self.settings.limits),
             accept=partial(accept, objects, catalogue, queue),
             retry=partial(retry, catalogue, queue),
             ticket=_no_ticket,
@@ -62,12 +63,17 @@ class ServedHome:
         )
         self.server: subprocess.Popen[bytes] | None = None
 
-    def start(self, fault: str = "") -> None:
-        """Start the server and wait until it answers, or has ended at a fault point."""
+    def start(self, fault: str = "", stderr: IO[bytes] | None = None, **settings: str) -> None:
+        """Start the server and wait until it answers, or has ended at a fault point.
+
+        `settings` are environment variables by their whole names.
+        """
         command = [sys.executable, "-m", "dandyroll.cli", "serve", "--data", str(self.data_dir)]
         command += ["--port", str(self.port), "--workers", str(self._workers)]
-        environment = {**os.environ, "DANDYROLL_FAULT": fault}
-        self.server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        environment = {**os.environ, "DANDYROLL_FAULT": fault, **settings}
+        self.server = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=stderr
+        )
         deadline_s = time.monotonic() + _START_S
         while time.monotonic() < deadline_s and self.server.poll() is None:
             try:
@@ -92,6 +98,14 @@ class ServedHome:
         assert self.server is not None
         tasks = Path(f"/proc/{self.server.pid}/task").glob("*/children")
         return [self.server.pid, *(int(pid) for task in tasks for pid in task.read_text().split())]
+
+    def job_workers(self) -> list[int]:
+        """The pids of the workers that run jobs: the server's other threads started them."""
+        assert self.server is not None
+        main = self.server.pid
+        tasks = Path(f"/proc/{main}/task").glob("*/children")
+        others = [task for task in tasks if task.parent.name != str(main)]
+        return [int(pid) for task in others for pid in task.read_text().split()]
 
     def request(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""

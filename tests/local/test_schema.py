@@ -8,6 +8,7 @@ import pytest
 from dandyroll.local.api_keys import is_valid_api_key, list_api_keys
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.database import Database
+from dandyroll.local.delivery_log import backlog
 from dandyroll.local.queue import Queue
 from dandyroll.local.quota import quota_of
 from dandyroll.local.schema import MIGRATIONS, VERSION, migrate
@@ -39,6 +40,7 @@ def test_a_file_of_that_version_opens_whole(tmp_path: Path, version: int) -> Non
         assert [key.owner for key in list_api_keys(database)] == ["shop"]
         assert is_valid_api_key(database, _KEY)
         assert quota_of(database, "shop").stored_bytes == row.size_bytes
+        assert backlog(database).pending == (1 if version >= 3 else 0)
     finally:
         database.close()
 

@@ -5,6 +5,7 @@ import time
 from dandyroll.api.http import Request
 from dandyroll.api_keys import ApiKey, parse_api_key
 from dandyroll.errors import Forbidden, NotFound, Scope
+from dandyroll.logs import note
 from dandyroll.models import Row
 from dandyroll.ports import Home
 
@@ -31,4 +32,5 @@ def owned_row(home: Home, key: ApiKey, image_id: str) -> Row:
     row = home.catalogue.get(image_id)
     if row.owner != key.owner and "admin" not in key.scopes:
         raise NotFound("No image has that name.")
+    note(image_id=image_id)
     return row

@@ -19,6 +19,8 @@ def get_image_metadata(home: Home, request: Request) -> Response:
         return json_response(200, row.to_json(), Cache_Control="private, no-cache")
     if row.sha256 is None:
         raise NotFound("The bytes of the image have not come.")
+    if row.original_deleted_at is not None:
+        raise NotFound("The original was deleted when its time was up; the row and rendition stay.")
     return image_response(
         home,
         request,

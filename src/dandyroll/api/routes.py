@@ -20,6 +20,7 @@ from dandyroll.api.retry_image import retry_image
 from dandyroll.api.upload import upload
 from dandyroll.errors import DandyrollError, Internal, NotFound
 from dandyroll.ports import Home
+from dandyroll.spans import request_span
 
 Handler = Callable[[Home, Request], Response]
 
@@ -75,16 +76,34 @@ ROUTES: tuple[Route, ...] = (
 
 def answer(handler: Handler, home: Home, request: Request) -> Response:
     """The handler's response, or the problem document of what it raised: never an exception."""
+    name, told = _names(handler, request)
+    with request_span(name, request.trace_id, request.headers, told) as answered:
+        response = _answer(handler, home, request)
+        answered(response.status)
+    return response
+
+
+def _answer(handler: Handler, home: Home, request: Request) -> Response:
+    extra = {"event": "request_failed", "trace_id": request.trace_id}
     try:
-        response = handler(home, request)
+        return handler(home, request)
     except DandyrollError as error:
         if error.status >= 500:
-            log.error("%s %s: %s", request.method, error.code, error.message, exc_info=error)
-        response = problem(error, request.trace_id)
+            line = "%s %s: %s", request.method, error.code, error.message
+            log.error(*line, exc_info=error, extra={**extra, "code": error.code})
+        return problem(error, request.trace_id)
     except Exception:
-        log.exception("%s: unexpected", request.method, extra={"trace_id": request.trace_id})
-        response = problem(Internal("Something went wrong on our side."), request.trace_id)
-    return response
+        log.exception("%s: unexpected", request.method, extra=extra)
+        return problem(Internal("Something went wrong on our side."), request.trace_id)
+
+
+def _names(handler: Handler, request: Request) -> tuple[str, dict[str, str | int]]:
+    """A span's name and attributes: the route's template, never the path, which may be secret."""
+    route = next((route for route in ROUTES if route.handler is handler), None)
+    if route is None:
+        return "unknown", {}
+    told = {"http.request.method": route.method, "http.route": route.path}
+    return f"{route.method} {route.path}", {**told, "http.request.body.size": len(request.body)}
 
 
 def no_such_route(home: Home, request: Request) -> Response:

@@ -15,6 +15,12 @@ from dandyroll.keys import mint_image_id
 from dandyroll.models import Row
 from dandyroll.ports import Home
 
+_SAYS_NOTHING = {"", "image/*", "application/octet-stream", "application/x-www-form-urlencoded"}
+_SAME_TYPES = {
+    "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png",
+    "image/heif": "image/heic", "image/tif": "image/tiff", "image/svg": "image/svg+xml",
+}  # fmt: skip
+
 
 def upload(home: Home, request: Request) -> Response:
     """Check the body, store it with its row, answer.
@@ -27,10 +33,22 @@ def upload(home: Home, request: Request) -> Response:
     header = home.probe(request.body)
     image_id = mint_image_id(datetime.now(UTC), header.extension)
     row = new_row(home, image_id, header, request.body, key.owner, request.trace_id)
+    row = replace(row, declared_type=declared_otherwise(request, header.content_type))
     idempotency_key = request.headers.get(IDEMPOTENCY_KEY)
     if idempotency_key is None:
         return _created(under_free_id(home, row, lambda row: home.accept(row, request.body)))
     return _created(_accept_once(home, row, request.body, idempotency_key))
+
+
+def declared_otherwise(request: Request, content_type: str) -> str | None:
+    """The `Content-Type` that the upload gave, where it is another than its bytes have.
+
+    Not what says nothing: no type, any bytes, and what curl sends unasked.
+    """
+    declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if declared in _SAYS_NOTHING or _SAME_TYPES.get(declared, declared) == content_type:
+        return None
+    return "".join(c for c in declared if c.isascii() and c.isprintable())[:100] or None
 
 
 def check_body(request: Request, max_bytes: int) -> None:

@@ -5,12 +5,15 @@ import logging
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
 from dandyroll.api.http import Request, Response
 from dandyroll.api.routes import Handler, answer
 from dandyroll.aws.home import this_home
+from dandyroll.spans import flush_spans
+from dandyroll.trace_id import TRACE_ID_HEADER, parse_traceparent
 
 log = logging.getLogger("dandyroll.aws")
 
@@ -23,6 +26,7 @@ def serve(handler: Handler, event: Mapping[str, Any]) -> dict[str, Any]:
     start_s = time.perf_counter()
     request = to_request(event)
     response = answer(handler, this_home(), request)
+    flush_spans()
     about = {
         "trace_id": request.trace_id,
         "image_id": _image_id(request, response),
@@ -30,7 +34,8 @@ def serve(handler: Handler, event: Mapping[str, Any]) -> dict[str, Any]:
         "ms": round((time.perf_counter() - start_s) * 1000),
     }
     log.info("%s %s: %d", request.method, event["resource"], response.status, extra=about)
-    return to_result(response)
+    headers = {**response.headers, TRACE_ID_HEADER: request.trace_id}
+    return to_result(replace(response, headers=headers))
 
 
 def _image_id(request: Request, response: Response) -> str:
@@ -65,7 +70,10 @@ def _body(event: Mapping[str, Any]) -> bytes:
 
 
 def _trace_id(headers: Mapping[str, str], event: Mapping[str, Any]) -> str:
-    """X-Ray's id where there is one, since the functions after this one log it too."""
+    """The caller's if it sent one; else X-Ray's, since the functions after this one log it too."""
+    caller = parse_traceparent(headers)
+    if caller is not None:
+        return caller[0]
     match = _TRACE.search(headers.get("x-amzn-trace-id", ""))
     return match.group(1) if match else str(event["requestContext"]["requestId"])
 

@@ -10,10 +10,11 @@ from dandyroll.aws.objects import S3ObjectStore
 from dandyroll.aws.table import Table
 from dandyroll.aws.tickets import give_ticket
 from dandyroll.keys import original_key
-from dandyroll.models import Header
+from dandyroll.models import Header, Limits, Row
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
 from dandyroll.settings import BadSetting, Settings
+from dandyroll.spans import accept_span, start_spans
 
 _SIGNED_FOR_S = 300
 
@@ -32,8 +33,8 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
     return Home(
         objects=objects,
         catalogue=catalogue,
-        probe=partial(_probe, max_pixels=settings.max_pixels),
-        accept=partial(accept, objects, catalogue),
+        probe=partial(_probe, limits=settings.limits),
+        accept=partial(_accept, objects, catalogue),
         retry=partial(retry, catalogue, Executions(settings.state_machine, cloud)),
         ticket=partial(give_ticket, cloud, settings.bucket, settings.ticket_lifetime_s),
         elsewhere=partial(_elsewhere, objects, settings.max_answer_bytes),
@@ -48,15 +49,22 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
 @cache
 def this_home() -> Home:
     """The home of this function, opened once a process."""
-    return open_home(Settings.from_env())
+    settings = Settings.from_env()
+    start_spans(settings.otel_endpoint, "aws")
+    return open_home(settings)
 
 
-def _probe(data: bytes, max_pixels: int) -> Header:
+def _accept(objects: S3ObjectStore, catalogue: DynamoCatalogue, row: Row, data: bytes) -> Row:
+    with accept_span(row.image_id):
+        return accept(objects, catalogue, row, data)
+
+
+def _probe(data: bytes, limits: Limits) -> Header:
     # Imported here: functions that look at no picture need not load libvips. The function
     # itself is the process that a hostile file may kill.
     from dandyroll.imaging.header import read_header
 
-    return read_header(data, max_pixels)
+    return read_header(data, limits)
 
 
 def _elsewhere(objects: S3ObjectStore, max_bytes: int, key: str, size_bytes: int) -> str | None:

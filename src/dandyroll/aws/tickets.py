@@ -9,6 +9,7 @@ import time
 
 from dandyroll.aws.cloud import Cloud
 from dandyroll.errors import DandyrollError, NotFound, OriginalMissing
+from dandyroll.intake import learned
 from dandyroll.keys import original_key
 from dandyroll.models import Changes, Row, Ticket
 from dandyroll.ports import Home
@@ -50,15 +51,7 @@ def read_original(home: Home, row: Row) -> Changes:
         data = home.objects.get(original_key(row.image_id))
     except NotFound:
         raise OriginalMissing("Expected the image's bytes; there are none.") from None
-    header = home.probe(data)
-    return Changes(
-        content_type=header.content_type,
-        image_format=header.image_format,
-        size_bytes=len(data),
-        width=header.width,
-        height=header.height,
-        sha256=hashlib.sha256(data).hexdigest(),
-    )
+    return learned(home.probe(data), hashlib.sha256(data).hexdigest(), len(data))
 
 
 def discard_unread(home: Home, row: Row, error: DandyrollError) -> None:

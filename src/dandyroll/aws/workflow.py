@@ -18,6 +18,7 @@ from dandyroll.keys import image_id_of
 from dandyroll.models import Job, Row
 from dandyroll.pipeline import Stage
 from dandyroll.ports import Home
+from dandyroll.spans import flush_spans, job_span
 
 log = logging.getLogger("dandyroll.aws")
 
@@ -64,7 +65,12 @@ def row_of(home: Home, key: str, trace_id: str) -> Row:
 
 
 def _run(home: Home, job: Job, stage: Stage, trace_id: str) -> dict[str, Any]:
-    done = pipeline.run(job, home.objects, home.settings.max_pixels, stages=(stage,))
+    try:
+        with job_span(pipeline.stage_name(stage), job) as finished:
+            done = pipeline.run(job, home.objects, home.settings.limits, stages=(stage,))
+            finished(done)
+    finally:
+        flush_spans()
     row = pipeline.record(done, home.catalogue, home.objects)
     if row is None:
         raise NotFound(f"The image {job.image_id} was deleted.")

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 import dandyroll
-from dandyroll.cli import images, keys, process, serve, upload
+from dandyroll.cli import images, keeping, keys, process, serve, top, upload, webhooks
 from dandyroll.errors import DandyrollError
 from dandyroll.settings import BadSetting
 
-_GROUPS = (serve, keys, process, upload, images)
+_GROUPS = (serve, keys, webhooks, process, upload, images, keeping, top)
 
 _INTERRUPTED = 130  # as shells say it of Ctrl-C
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dandyroll.cli.subcommands import Subcommands
+from dandyroll.cli.subcommands import Subcommands, add_config_option
 from dandyroll.local.api_keys import create_api_key, list_api_keys, revoke_api_key
+from dandyroll.local.config import read_settings
 from dandyroll.local.database import Database
 from dandyroll.local.home import open_database
 from dandyroll.local.quota import quota_of, set_quota
 from dandyroll.local.usage_report import print_usage, usage_report
 from dandyroll.models import isoformat
-from dandyroll.settings import Settings
 
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 
@@ -49,6 +49,7 @@ def add_commands(commands: Subcommands) -> None:
     revoke.set_defaults(command=_revoke)
     for command in (create, list_, revoke, quota, usage):
         command.add_argument("--data", type=Path, metavar="DIR", help="the data folder (./data)")
+        add_config_option(command)
 
 
 def _create(options: argparse.Namespace) -> int:
@@ -115,7 +116,7 @@ def _usage(options: argparse.Namespace) -> int:
 
 
 def _database(options: argparse.Namespace) -> Database:
-    return open_database(Settings.from_env(data_dir=options.data).data_dir)
+    return open_database(read_settings(options.config, data_dir=options.data).data_dir)
 
 
 def _limit(text: str) -> int:

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from dandyroll.cli.report import Report
-from dandyroll.cli.subcommands import Subcommands
+from dandyroll.cli.subcommands import Subcommands, add_config_option
+from dandyroll.local.config import read_settings
 from dandyroll.local.process import Outcome, plan, process
-from dandyroll.settings import Settings
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -16,11 +16,12 @@ def add_commands(commands: Subcommands) -> None:
     command.add_argument("--workers", type=int, metavar="N", help="worker processes (one a core)")
     command.add_argument("--force", action="store_true", help="make again what is there already")
     command.add_argument("--json", action="store_true", help="one JSON object a line, for machines")
+    add_config_option(command)
     command.set_defaults(command=_process)
 
 
 def _process(options: argparse.Namespace) -> int:
-    settings = Settings.from_env(workers=options.workers)
+    settings = read_settings(options.config, workers=options.workers)
     planned = plan(options.paths, options.out)
     with Report("processing", len(planned), as_json=options.json) as report:
         for outcome in process(planned, options.out, settings, force=options.force):

@@ -2,25 +2,31 @@
 
 from functools import lru_cache
 
+from dandyroll.imaging.picture import below_each_other, each_frame
 from dandyroll.imaging.vips import pyvips
 from dandyroll.models import Box
 from dandyroll.policy import Mark
 
 
-def overlay(pixels: pyvips.Image, mark: Mark) -> tuple[pyvips.Image, Box]:
-    """The picture with the mark over it, and the box that the mark covers. Lazy.
+def overlay(pixels: pyvips.Image, mark: Mark, frames: int = 1) -> tuple[pyvips.Image, Box]:
+    """The picture with the mark over it, over each of its frames, and the box it covers. Lazy.
 
     Takes and returns 8-bit sRGB of three bands, or four with straight alpha. Only the box is
     computed anew: composing the whole picture would cost more than resizing it.
     """
-    box = place(pixels.width, pixels.height, *_size(mark.png), mark)
+    box = place(pixels.width, pixels.height // frames, *_size(mark.png), mark)
+    marked = [_marked(one, mark, box) for one in each_frame(pixels, frames)]
+    return below_each_other(marked), box
+
+
+def _marked(pixels: pyvips.Image, mark: Mark, box: Box) -> pyvips.Image:
     colours, alpha = _prepared(mark.png, box.width, box.height, mark.opacity_pct)
     beneath = pixels.crop(box.left, box.top, box.width, box.height)
     if pixels.hasalpha():
         covered = beneath.composite2(colours.bandjoin(alpha), "over").cast("uchar")
     else:
         covered = alpha.ifthenelse(colours, beneath, blend=True)
-    return pixels.insert(covered, box.left, box.top), box
+    return pixels.insert(covered, box.left, box.top)
 
 
 def place(width: int, height: int, mark_width: int, mark_height: int, mark: Mark) -> Box:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dandyroll.imaging.vips import pyvips
-from dandyroll.models import Box
+from dandyroll.models import NO_CREDIT, Animation, Box, Credit
 
 
 @dataclass(frozen=True)
@@ -14,13 +14,25 @@ class Picture:
     space, with the orientation and the profile as libvips metadata. Turning and converting a
     picture is cheapest once it is small, so `resize.fit` does both; `update_size` comes first.
 
-    `image_format` is Pillow's name for what the picture came as and will be encoded as:
-    `JPEG`, `PNG` or `WEBP`. `mark` is the box that the watermark covers, once it is there.
+    The frames of an `animation` lie one below the other, all of the same height; `height` is
+    that of one. `image_format` is Pillow's name for what the picture will be encoded as. `mark`
+    is the box that the watermark covers, of every frame, once it is there. `credit` is what the
+    original says of its maker, and all that a rendition may say of it.
     """
 
     pixels: pyvips.Image
     image_format: str
     mark: Box | None = None
+    animation: Animation | None = None
+    credit: Credit = NO_CREDIT
+
+    @property
+    def frames(self) -> int:
+        return len(self.animation.delays_ms) if self.animation else 1
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.height) // self.frames
 
 
 _HEADER = {
@@ -28,6 +40,19 @@ _HEADER = {
     "xoffset", "yoffset", "xres", "yres", "filename",
 }  # fmt: skip
 """What libvips knows of every image, as against what it read in a file."""
+
+
+def each_frame(pixels: pyvips.Image, frames: int) -> list[pyvips.Image]:
+    """The frames that lie below each other, each by itself. Lazy."""
+    if frames == 1:
+        return [pixels]
+    height = pixels.height // frames
+    return [pixels.crop(0, n * height, pixels.width, height) for n in range(frames)]
+
+
+def below_each_other(frames: list[pyvips.Image]) -> pyvips.Image:
+    """The opposite of `each_frame`. Lazy."""
+    return frames[0] if len(frames) == 1 else pyvips.Image.arrayjoin(frames, across=1)
 
 
 def bare(pixels: pyvips.Image) -> pyvips.Image:

@@ -2,19 +2,25 @@
 
 from dandyroll.errors import CorruptImage
 from dandyroll.imaging.colour import to_srgb
-from dandyroll.imaging.picture import bare
+from dandyroll.imaging.picture import bare, below_each_other, each_frame
 from dandyroll.imaging.vips import DECODE_ERRORS, pyvips
 
 
-def fit(pixels: pyvips.Image, max_width_px: int, max_height_px: int) -> pyvips.Image:
+def fit(
+    pixels: pyvips.Image, max_width_px: int, max_height_px: int, frames: int = 1
+) -> pyvips.Image:
     """The picture inside the box: never enlarged, at least 1 px a side, in memory.
 
     Takes what `decode` gives, with its orientation and profile as metadata; returns 8-bit sRGB
     of three bands, or four with straight alpha, upright and without metadata. Decodes all of
     the file, so one that cannot be decoded to its end is found out here: `CorruptImage`.
+    Of several `frames` below each other each is made to fit by itself.
     """
     try:
-        return bare(_fit(pixels, max_width_px, max_height_px))
+        if frames == 1:
+            return bare(_fit(pixels, max_width_px, max_height_px))
+        fitted = [_fit(one, max_width_px, max_height_px) for one in each_frame(pixels, frames)]
+        return bare(below_each_other(fitted)).copy_memory()
     except DECODE_ERRORS as error:
         raise CorruptImage("The picture cannot be decoded.") from error
 

@@ -21,7 +21,7 @@ pyvips._remove_log_handler()
 pyvips.concurrency_set(1)  # in case somebody loaded the library before us
 pyvips.cache_set_max(0)
 pyvips.operation_block_set("VipsForeignLoad", True)
-for _format in ("Jpeg", "Png", "Webp", "Tiff"):  # TIFF for what one stage hands to the next
+for _format in ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif"):  # SVG: draw_svg.py
     pyvips.operation_block_set(f"VipsForeignLoad{_format}", False)
 
 __all__ = ["DECODE_ERRORS", "pyvips"]

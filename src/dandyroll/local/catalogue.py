@@ -10,6 +10,7 @@ import apsw
 from dandyroll.cursor import decode_cursor, encode_cursor
 from dandyroll.errors import Conflict, NotFound
 from dandyroll.local.database import Database
+from dandyroll.local.outbox import add_event, add_settled_event
 from dandyroll.local.queue import add_job, remove_job
 from dandyroll.local.quota import check_quota
 from dandyroll.models import SETTLED, Changes, Claim, Job, Page, Row, Status
@@ -60,6 +61,7 @@ class SqliteCatalogue:
             _replace(connection, advanced)
             if advanced.status in SETTLED:
                 remove_job(connection, image_id)
+                add_settled_event(connection, advanced)
             return advanced
 
         return self._database.write(operation)
@@ -96,8 +98,13 @@ class SqliteCatalogue:
 
     def delete(self, image_id: str) -> None:
         def operation(connection: apsw.Connection) -> None:
+            try:
+                row = _get(connection, image_id)
+            except NotFound:
+                return
             connection.execute('DELETE FROM "image-metadata" WHERE "image-id" = ?', (image_id,))
             remove_job(connection, image_id)
+            add_event(connection, "image.deleted", row)
 
         self._database.write(operation)
 
@@ -134,6 +141,15 @@ class SqliteCatalogue:
                 _put_claim(connection, replace(standing, lease_until=0))
 
         self._database.write(operation)
+
+    def expire_claims(self, now: int) -> int:
+        """Remove the claims that ended at or before `now`; how many."""
+
+        def operation(connection: apsw.Connection) -> int:
+            connection.execute("DELETE FROM claim WHERE expires_at <= ?", (now,))
+            return connection.changes()
+
+        return self._database.write(operation)
 
     def end_leases(self) -> None:
         """End every claim's lease: for a server that starts, and knows that no other runs."""

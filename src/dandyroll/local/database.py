@@ -36,6 +36,7 @@ class Database:
         self._local = threading.local()
         # Weakly: a thread's connection is closed when the thread ends, and threads come and go.
         self._readers: WeakSet[apsw.Connection] = WeakSet()
+        self._watchers: list[Callable[[], None]] = []
         self._waiting: queue.SimpleQueue[tuple[Operation, Future[Any]] | None] = queue.SimpleQueue()
         connection = self._connect()
         migrate(connection)
@@ -62,6 +63,10 @@ class Database:
             self._readers.add(connection)
         return connection
 
+    def watch(self, committed: Callable[[], None]) -> None:
+        """Call this after every transaction made through this object, in the writer's thread."""
+        self._watchers.append(committed)
+
     def close(self) -> None:
         self._waiting.put(None)
         self._writer.join()
@@ -84,6 +89,8 @@ class Database:
                     break
                 batch.append(following)
             _commit(connection, batch)
+            for committed in self._watchers:
+                committed()
         connection.close()
 
 

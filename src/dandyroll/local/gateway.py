@@ -4,7 +4,6 @@ Handlers are synchronous and run in threads; bodies are read here, and only so m
 """
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 
 from anyio import CapacityLimiter, to_thread
@@ -20,11 +19,14 @@ from dandyroll.api.access import API_KEY_HEADER
 from dandyroll.api.problem import problem
 from dandyroll.api.routes import ROUTES, Route, answer, no_such_route
 from dandyroll.api.upload import too_large
+from dandyroll.api_keys import parse_api_key
 from dandyroll.errors import BodyTimeout, DandyrollError
 from dandyroll.local.admission import Admission
 from dandyroll.local.page import page_routes
 from dandyroll.local.tickets import Tickets
+from dandyroll.logs import note, noted
 from dandyroll.ports import Home
+from dandyroll.trace_id import mint_trace_id
 
 _BODIES = 16  # uploads read into memory at once; the next ones wait in their sockets
 _FILES = 8  # ticketed files written to disk at once
@@ -96,10 +98,13 @@ class Gateway:
     async def _answer(self, route: Route, request: AsgiRequest) -> AsgiResponse:
         if not route.needs_key:  # nor is it throttled: who asks after our health must learn it
             return await self._handle(route, request)
+        key = request.headers.get(API_KEY_HEADER, "")
         try:
-            name = self._admission.admit(request.headers.get(API_KEY_HEADER, ""))
+            name = self._admission.admit(key)
         except DandyrollError as error:
             return _to_asgi(problem(error, _trace_id()))
+        if facts := parse_api_key(key):
+            note(owner=facts.owner)
         response = await self._handle(route, request)
         self._admission.note(name, response.status_code, _uploaded_bytes(route, request))
         return response
@@ -167,4 +172,5 @@ def _to_asgi(response: http.Response) -> AsgiResponse:
 
 
 def _trace_id() -> str:
-    return secrets.token_hex(16)
+    """The one the request is logged under; a new one where nobody logs it."""
+    return noted("trace_id") or mint_trace_id()

@@ -7,8 +7,10 @@ only rubbish there can be, and `sweep` removes them.
 
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -16,6 +18,17 @@ from dandyroll.errors import Conflict, NotFound, StoreUnavailable
 from dandyroll.local.faults import fault
 
 _TEMPORARY = ".tmp"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file in the store. `changed_at` is when it was last written, linked or renamed: epoch
+    seconds, which unlike the time of modification no copying can set back."""
+
+    key: str
+    path: Path
+    size_bytes: int
+    changed_at: float
 
 
 class FileObjectStore:
@@ -60,7 +73,7 @@ class FileObjectStore:
                 os.link(file.name, path)  # unlike rename, fails where the name is taken
             else:
                 Path(file.name).replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except FileExistsError:
             raise Conflict(f"There is an object {key} already.") from None
         except OSError as error:
@@ -79,7 +92,7 @@ class FileObjectStore:
         path = self._path(key)
         try:
             path.unlink()
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -99,12 +112,39 @@ class FileObjectStore:
         folder.mkdir(parents=True, exist_ok=True)
         return folder, self._temporary
 
-    def sweep(self) -> int:
-        """Remove what a crash left half written; to be called while nothing is being written."""
-        left = list(self._temporary.iterdir())
-        for path in left:
-            path.unlink(missing_ok=True)
-        return len(left)
+    def entries(self, prefix: str) -> Iterator[Entry]:
+        """What there is in a folder of the store (`uploaded/`), in no order, as it is walked."""
+        yield from _walk(self._root / prefix, prefix)
+
+    def temporary_files(self) -> Iterator[Entry]:
+        """What is being written, or was left half written by a crash."""
+        yield from _walk(self._temporary, f"{_TEMPORARY}/")
+
+    def sweep(self, min_age_s: float = 0.0) -> int:
+        """Remove what a crash left half written and nothing has written to for so long.
+
+        With 0 to be called only while nothing is being written. How many there were.
+        """
+        now, removed = time.time(), 0
+        for entry in self.temporary_files():
+            if now - entry.changed_at >= min_age_s:
+                entry.path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def path(self, key: str) -> Path:
+        """The file that holds the object, if there is one."""
+        return self._path(key)
+
+    def sync(self, key: str) -> None:
+        """Make an object durable that something else than `put` has written."""
+        path = self._path(key)
+        try:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            sync_folder(path.parent)
+        except OSError as error:
+            raise StoreUnavailable("The object could not be synced.", retry_after_s=5) from error
 
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts
@@ -117,7 +157,22 @@ def _unwritten() -> StoreUnavailable:
     return StoreUnavailable("The object could not be stored.", retry_after_s=5)
 
 
-def _sync_folder(folder: Path) -> None:
+def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
+    try:
+        found = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in found:
+        key = prefix + entry.name
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(folder / entry.name, f"{key}/")
+            elif entry.is_file(follow_symlinks=False):  # no link or pipe is an object
+                stat = entry.stat(follow_symlinks=False)
+                yield Entry(key, folder / entry.name, stat.st_size, stat.st_ctime)
+
+
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

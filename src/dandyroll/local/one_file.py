@@ -8,7 +8,7 @@ from pathlib import Path
 from dandyroll.errors import StoreUnavailable
 from dandyroll.imaging.header import read_header
 from dandyroll.keys import original_key
-from dandyroll.models import Job
+from dandyroll.models import Job, Limits
 from dandyroll.pipeline import run
 from dandyroll.policy import DEFAULT
 
@@ -44,12 +44,12 @@ class OneFile:
         yield from ()
 
 
-def process_file(source: Path, target: Path, max_pixels: int) -> None:
+def process_file(source: Path, target: Path, limits: Limits) -> None:
     """Run the pipeline under the default policy; the target is written whole or not at all.
 
     Raises what the header and the stages raise, and `StoreUnavailable` for the files.
     """
     files = OneFile(source, target)
     key = original_key(source.name)
-    header = read_header(files.get(key), max_pixels)
-    run(Job(source.name, DEFAULT.id, key, header.image_format), files, max_pixels)
+    header = read_header(files.get(key), limits)
+    run(Job(source.name, DEFAULT.id, key, header.image_format), files, limits)

@@ -15,7 +15,9 @@ from dandyroll.local.workers import Worker
 from dandyroll.policy import DEFAULT
 from dandyroll.settings import Settings
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+_SUFFIXES = {
+    ".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif", ".svg",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ from dandyroll.models import Job
 
 @dataclass(frozen=True)
 class Task:
-    """A job, and how many tries of it have failed."""
+    """A job, how many tries of it have failed, and how long it waited for this one."""
 
     job: Job
     tries: int
+    waited_ms: int
 
 
 class Queue:
@@ -41,26 +42,50 @@ class Queue:
     def __len__(self) -> int:
         return len(self._line)
 
+    def oldest_s(self) -> float:
+        """How long the job that is next has been due, in seconds; 0 where none is."""
+        with self._changed:
+            return max(0.0, time.time() - self._line[0][0]) if self._line else 0.0
+
     def put(self, image_id: str, wait_s: float = 0.0) -> None:
         """Let the job, whose row is committed, be taken in `wait_s`."""
         with self._changed:
             heapq.heappush(self._line, (time.time() + wait_s, image_id))
             self._changed.notify()
 
+    def take_up(self) -> int:
+        """Put in line the jobs that another process has written into the table; how many.
+
+        A job a worker has in hand is put in line too: it is gone from the table when its turn
+        comes, or is run twice, which changes nothing.
+        """
+        found = list(self._database.read().execute("SELECT due_at, image_id FROM job"))
+        with self._changed:
+            in_line = {image_id for _, image_id in self._line}
+            new: list[tuple[float, str]] = [
+                (due, image_id) for due, image_id in found if image_id not in in_line
+            ]
+            self._line += new
+            heapq.heapify(self._line)
+            self._changed.notify_all()
+        return len(new)
+
     def take(self) -> Task | None:
         """Wait for the next job; None once the queue is closed."""
         while (image_id := self._next_due()) is not None:
-            sql = "SELECT job, tries FROM job WHERE image_id = ?"
+            sql = "SELECT job, tries, due_at FROM job WHERE image_id = ?"
             found = self._database.read().execute(sql, (image_id,)).fetchone()
             if found is not None:  # else the image is settled or deleted
-                return Task(Job.from_json(json.loads(found[0])), found[1])
+                job, tries, due_at = found
+                waited_ms = max(0, round((time.time() - due_at) * 1000))
+                return Task(Job.from_json(json.loads(job)), tries, waited_ms)
         return None
 
     def put_back(self, task: Task, wait_s: float) -> None:
-        """Count a failed try and let the job be tried again in `wait_s`."""
+        """Count a failed try, keep its job's ledger, let it be tried again in `wait_s`."""
         image_id, due_at = task.job.image_id, time.time() + wait_s
-        sql = "UPDATE job SET tries = ?, due_at = ? WHERE image_id = ?"
-        bindings = (task.tries + 1, due_at, image_id)
+        sql = "UPDATE job SET job = ?, tries = ?, due_at = ? WHERE image_id = ?"
+        bindings = (json.dumps(task.job.to_json()), task.tries + 1, due_at, image_id)
         self._database.write(lambda connection: connection.execute(sql, bindings))
         self.put(image_id, wait_s)
 

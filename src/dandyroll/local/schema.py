@@ -92,6 +92,42 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     """,
     """
+    CREATE TABLE receiver (          -- of events: a webhook, or mail
+        id TEXT PRIMARY KEY,
+        url TEXT NOT NULL,           -- https:, http: or mailto:
+        owner TEXT,                  -- whose events; NULL: everyone's
+        events TEXT NOT NULL,        -- types, with commas between
+        secret TEXT NOT NULL,        -- signs what is sent, so it is kept as it is
+        created_at INTEGER NOT NULL, -- epoch seconds, as all times here
+        failures INTEGER NOT NULL,   -- in a row, of reaching it at all
+        paused_until REAL NOT NULL   -- nothing is sent before
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE event (             -- the outbox
+        id TEXT PRIMARY KEY,
+        type TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        image_id TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        body TEXT NOT NULL           -- JSON, as it is sent
+    ) STRICT;
+    CREATE INDEX event_by_time ON event (created_at);
+
+    CREATE TABLE delivery (          -- of one event to one receiver: what is to do, and the log
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        event_id TEXT NOT NULL,
+        receiver_id TEXT NOT NULL,
+        state TEXT NOT NULL,         -- pending, delivered, given_up
+        tries INTEGER NOT NULL,
+        begun_at REAL NOT NULL,      -- where the time until giving up counts from
+        due_at REAL NOT NULL,
+        tried_at REAL,               -- the last time
+        answer TEXT,                 -- what the last try came to
+        UNIQUE (event_id, receiver_id)
+    ) STRICT;
+    CREATE INDEX delivery_due ON delivery (receiver_id, due_at) WHERE state = 'pending';
+    """,
+    """
     ALTER TABLE "image-metadata"
         ADD COLUMN created_date TEXT GENERATED ALWAYS AS (row ->> '$.created_date') VIRTUAL;
     CREATE INDEX image_by_date ON "image-metadata" (created_date, "image-id");

@@ -6,8 +6,11 @@ import socket
 
 import uvicorn
 
+from dandyroll.local.access_log import observed
 from dandyroll.local.gateway import create_app
-from dandyroll.local.home import LocalHome
+from dandyroll.local.home import LocalHome, write_address
+from dandyroll.local.metrics_page import metrics_route
+from dandyroll.local.tls import Tls
 from dandyroll.settings import BadSetting
 
 _STOP_S = 10  # how long open requests may take to end
@@ -29,16 +32,25 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def serve(local: LocalHome, listening: socket.socket) -> None:
+def serve(local: LocalHome, listening: socket.socket, tls: Tls | None = None) -> None:
     """Answer requests until SIGINT or SIGTERM; the home is still open afterwards."""
+    settings = local.home.settings
+    host, port = listening.getsockname()[:2]
+    write_address(settings.data_dir, host, port)
     app = create_app(local.home, local.admission, local.tickets)
+    readings, admit = local.readings, local.admission.admit
+    app.router.routes.append(metrics_route(readings, settings.public_url, admit))
     config = uvicorn.Config(
-        app,
+        observed(app),
         http="httptools",
+        log_config=None,  # its lines go the way of ours
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # whom a peer claims to speak for opens nothing
         server_header=False,
         timeout_graceful_shutdown=_STOP_S,
+        ssl_certfile=tls.cert if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
     # Uvicorn raises the signal anew when it has stopped; the home must still be closed then.
     signal.signal(signal.SIGTERM, lambda number, frame: None)

@@ -16,13 +16,15 @@ import apsw
 from anyio import to_thread
 
 from dandyroll.errors import BadParameter, Conflict, DandyrollError, Forbidden, StoreUnavailable
+from dandyroll.intake import learned
 from dandyroll.keys import original_key, parse_image_id
+from dandyroll.local import metrics
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.database import Database
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
 from dandyroll.local.workers import Probes
-from dandyroll.models import Changes, Row, Ticket
+from dandyroll.models import Row, Ticket
 from dandyroll.pipeline import record_failure
 
 
@@ -92,16 +94,10 @@ class Tickets:
                 self.objects.delete(key)
                 record_failure(image_id, error, self.catalogue)
             raise
-        changes = Changes(
-            content_type=header.content_type,
-            image_format=header.image_format,
-            size_bytes=size_bytes,
-            width=header.width,
-            height=header.height,
-            sha256=sha256,
-        )
+        changes = learned(header, sha256, size_bytes)
         self.catalogue.upload_arrived(image_id, changes)
         self.queue.put(image_id)
+        metrics.UPLOADS.inc(header.image_format)
 
     def _sign(self, image_id: str, size_bytes: int, content_type: str, expires_at: int) -> str:
         text = f"PUT\n{image_id}\n{size_bytes}\n{content_type}\n{expires_at}"

@@ -6,6 +6,7 @@ It confines itself, then answers one message after another over the socket it wa
 ends when its server does. `run` takes a job through all stages and stores the rendition; `probe`
 reads the header of the bytes that follow, `examine` that of an object; `process` makes one file
 into another; `confinement` says what holds it. It writes no row: the server does.
+Its stderr is the server's to read: log lines there carry the trace id that came with a message.
 """
 
 import ctypes
@@ -28,6 +29,7 @@ from dandyroll.local.messages import receive, send
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.one_file import process_file
 from dandyroll.local.worker_options import WorkerOptions
+from dandyroll.logs import bound, start_logging
 from dandyroll.models import Job
 from dandyroll.pipeline import run
 
@@ -42,6 +44,7 @@ _NO_MEMORY = ("out of memory", "insufficient memory", "allocate", "error creatin
 def main(descriptor: int, options: WorkerOptions) -> None:
     """Answer messages until the server closes the socket or is gone."""
     _end_with_the_server()
+    start_logging(options.log_level, "json")
     connection = socket.socket(fileno=descriptor)
     arm(options.fault)
     holds = confine(options.memory_bytes, options.writable)
@@ -50,31 +53,33 @@ def main(descriptor: int, options: WorkerOptions) -> None:
             message = json.loads(receive(connection))
             body = receive(connection) if message["do"] == "probe" else b""
             limit_cpu(message["timeout_s"])
-            answer = holds if message["do"] == "confinement" else _answer(message, body, options)
+            with bound(trace_id=message["trace_id"], image_id=message["image_id"]):
+                asked_how = message["do"] == "confinement"
+                answer = holds if asked_how else _answer(message, body, options)
             send(connection, json.dumps(answer).encode())
 
 
 def _answer(message: dict[str, Any], body: bytes, options: WorkerOptions) -> dict[str, Any]:
-    max_pixels = options.max_pixels
+    limits = options.limits
     try:
         if message["do"] == "probe":
             fault("worker-probing")
-            return {"header": asdict(read_header(body, max_pixels))}
+            return {"header": asdict(read_header(body, limits))}
         if message["do"] == "examine":
             fault("worker-probing")
             data = FileObjectStore(options.objects_root).get(message["key"])
-            header = read_header(data, max_pixels)
-            sha256 = hashlib.sha256(data).hexdigest()
+            header, sha256 = read_header(data, limits), hashlib.sha256(data).hexdigest()
             return {"header": asdict(header), "sha256": sha256, "size_bytes": len(data)}
         if message["do"] == "process":
             source = Path(message["source"])
             fault("worker-decoding", source.name)
-            process_file(source, Path(message["target"]), max_pixels)
+            process_file(source, Path(message["target"]), limits)
             return {}
         job = Job.from_json(message["job"])
         fault("worker-decoding", job.image_id)
-        objects = FileObjectStore(options.objects_root)
-        return {"job": run(job, objects, max_pixels).to_json()}
+        done = run(job, FileObjectStore(options.objects_root), limits)
+        log.debug("Ran", extra={"event": "job_ran", **done.changes.ledger})
+        return {"job": done.to_json()}
     except (DandyrollError, MemoryError) as error:
         if _was_refused_memory(error):
             error = TooMuchMemory(f"Expected to need under {options.memory_bytes} bytes of memory.")

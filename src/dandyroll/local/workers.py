@@ -1,12 +1,14 @@
 """The server's side of its workers: start them, talk to them, kill and replace them."""
 
 import json
+import logging
 import os
 import queue
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,9 +26,13 @@ from dandyroll.errors import (
     WorkerCrashed,
 )
 from dandyroll.keys import rendition_key
+from dandyroll.local import metrics
 from dandyroll.local.messages import receive, send
 from dandyroll.local.worker_options import WorkerOptions
+from dandyroll.logs import noted, relay
 from dandyroll.models import Header, Job
+
+log = logging.getLogger("dandyroll.workers")
 
 T = TypeVar("T")
 
@@ -48,6 +54,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._answers = 0
+        self._told_to_end = False
 
     @property
     def pid(self) -> int | None:
@@ -61,7 +68,7 @@ class Worker:
             if (done.image_id, done.key) != (job.image_id, rendition_key(job.image_id)):
                 raise ValueError(f"Expected {job.image_id}; got {done.image_id} at {done.key}.")
         except (KeyError, TypeError, ValueError) as error:  # whose bytes speak here?
-            self.kill()
+            self._lost("astray")
             raise WorkerCrashed("The process working on the image went astray.") from error
         return done
 
@@ -87,6 +94,7 @@ class Worker:
         """End the process from another thread; the one that talks to it finds out."""
         process = self._process
         if process is not None:
+            self._told_to_end = True
             process.kill()
 
     def kill(self) -> None:
@@ -103,13 +111,20 @@ class Worker:
         if self._process is not None and self._process.poll() is None:
             return
         self.kill()
+        self._told_to_end = False
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "dandyroll.local.worker", str(theirs.fileno())]
         command += [self._options.to_json()]
         self._process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env=_environment(), stdin=subprocess.DEVNULL
+            command,
+            pass_fds=[theirs.fileno()],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         theirs.close()
+        heard = (self._process.stderr, self._process.pid)
+        threading.Thread(target=relay, args=heard, name="dandyroll-relay", daemon=True).start()
         self._connection = ours
         self._answers = 0
 
@@ -121,19 +136,23 @@ class Worker:
         if connection is None:
             raise AssertionError("A started worker has a connection.")
         deadline_s = time.monotonic() + timeout_s
+        about = {"trace_id": noted("trace_id"), "image_id": noted("image_id")}
         try:
-            question = json.dumps({**message, "timeout_s": timeout_s})
+            question = json.dumps({**about, **message, "timeout_s": timeout_s})
             send(connection, question.encode(), deadline_s)
             if body is not None:
                 send(connection, body, deadline_s)
             answer: dict[str, Any] = json.loads(receive(connection, _MOST_ANSWER_BYTES, deadline_s))
         except TimeoutError:
-            self.kill()
+            self._lost("timeout")
             raise _timed_out(timeout_s) from None
         except (EOFError, OSError, ValueError):
             raise self._died(timeout_s) from None
         self._answers += 1
-        if self._answers == self._options.jobs or answer.get("error") == TooMuchMemory.__name__:
+        too_large = answer.get("error") == TooMuchMemory.__name__
+        if too_large:
+            metrics.WORKERS_KILLED.inc("memory")
+        if too_large or self._answers == self._options.jobs:
             self.kill()  # what libraries leak or leave in pieces goes with it
             self.start()
         if "error" in answer:
@@ -141,11 +160,22 @@ class Worker:
         return answer
 
     def _died(self, timeout_s: float) -> DandyrollError:
-        process = self._process
-        self.kill()
-        if process is not None and process.returncode == -signal.SIGXCPU:
+        if self._lost("died") == -signal.SIGXCPU:
             return _timed_out(timeout_s)
         return WorkerCrashed("The process working on the image died.")
+
+    def _lost(self, reason: str) -> int | None:
+        """Count and log a process that took too long or is dead; its exit code."""
+        process = self._process
+        self.kill()
+        if self._told_to_end or process is None:
+            return None
+        if process.returncode == -signal.SIGXCPU:
+            reason = "cpu_time"
+        metrics.WORKERS_KILLED.inc(reason)
+        extra = {"event": "worker_lost", "reason": reason, "pid": process.pid}
+        log.warning("A worker was lost", extra={**extra, "exit_code": process.returncode})
+        return process.returncode
 
 
 def _timed_out(timeout_s: float) -> StageTimeout:

@@ -12,5 +12,5 @@ def update_size(picture: Picture, policy: Policy) -> Picture:
 
     A file that cannot be decoded to its end is found out here: `CorruptImage`.
     """
-    pixels = fit(picture.pixels, policy.max_width_px, policy.max_height_px)
+    pixels = fit(picture.pixels, policy.max_width_px, policy.max_height_px, picture.frames)
     return replace(picture, pixels=pixels)
