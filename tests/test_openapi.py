@@ -32,7 +32,9 @@ def test_a_row_is_as_the_schema_says() -> None:
     rendition = Rendition("FINAL-IMAGES/a", 1, 1, 1, "image/png", "e", Box(0, 0, 1, 1))
     row = Row(
         "a", "b", "image/png", "2026-01-01T00:00:00.000Z", "PNG", "http://x", 1, 1, "o", "p",
-        "processed", 1, 1, "s", True, "RGBA", rendition, {"code": "c", "message": "m"}, {"ms": 1},
+        "processed", width=1, height=1, sha256="s", has_transparency=True, mode="RGBA",
+        declared_type="image/jpeg", frames=2, pages=1, page=1, original_deleted_at=1,
+        processed=rendition, error={"code": "c", "message": "m"}, ledger={"ms": 1},
     )  # fmt: skip
     assert set(row.to_json()) == set(SCHEMAS["Row"]["properties"])
     schema = {**SCHEMAS["Row"], "components": openapi()["components"]}

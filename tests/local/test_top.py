@@ -107,7 +107,7 @@ class _Far(BaseHTTPRequestHandler):
         self.asked.append((self.path, self.headers["x-api-key"]))
         body = b"process_start_time_seconds 1\n"
         if self.path.startswith("/pictures/images"):
-            row = Row(*["x"] * 4, 1, "JPEG", "x", 1, 1, 1, "shop", "x", "x", "uploaded")
+            row = Row(*["x"] * 4, "JPEG", "x", 1, 1, "shop", "x", "uploaded", 1, 1, "x")
             body = json.dumps({"images": [row.to_json()], "cursor": None}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
