@@ -31,8 +31,6 @@ from tests.local.kept_home import accept, findings, open_kept_home, process_all
 from tests.local.served_home import ServedHome, open_served_home
 from tests.local.test_cli import dandyroll
 
-pytestmark = pytest.mark.xdist_group("local")
-
 NAMES = ["backup", "backup.tar"]
 ONE, TWO = "upload-20261123_120000-00000001.jpg", "upload-20261123_120000-00000002.jpg"
 

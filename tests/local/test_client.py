@@ -65,9 +65,7 @@ def test_an_image_on_its_way_is_waited_for(client: Any, kind: str) -> None:
     assert client.fetch(image_id)[:2] == b"\xff\xd8"
 
 
-def test_who_does_not_want_to_wait_is_told_so(
-    client: Any, kind: str, served: ServedHome
-) -> None:
+def test_who_does_not_want_to_wait_is_told_so(client: Any, kind: str, served: ServedHome) -> None:
     # Its bytes never come, so it cannot be ready however quick the workers are.
     raw = RawClient(served, "shop", new_key(served))
     announced = raw.send("POST", "/uploads", b'{"content_type": "image/png", "size_bytes": 9}')

@@ -15,8 +15,6 @@ from tests.client.both import KINDS, open_client
 from tests.local.served_home import ServedHome, open_served_home
 from tests.local.test_cli_upload import Person
 
-pytestmark = pytest.mark.xdist_group("local")
-
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHome]:

@@ -303,11 +303,9 @@ def test_the_password_is_not_shown() -> None:
     assert "geheim" not in repr(Settings(smtp_password="geheim"))
 
 
-def test_a_deleted_image_has_its_event_once(
-    database: Database, catalogue: SqliteCatalogue
-) -> None:
-    row = settled(catalogue)
-    catalogue.delete(row.image_id)
-    catalogue.delete(row.image_id)
-    told = [(event.type, event.image_id) for event in events(database)]
-    assert told.count(("image.deleted", row.image_id)) == 1
+def test_a_deleted_image_has_its_event_once(database: Database, catalogue: SqliteCatalogue) -> None:
+    image_id = settled(catalogue)
+    catalogue.delete(image_id)
+    catalogue.delete(image_id)
+    told = [(event.type, event.data["image-id"]) for event in events(database)]
+    assert told.count(("image.deleted", image_id)) == 1

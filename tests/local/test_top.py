@@ -23,8 +23,6 @@ from tests import pictures
 from tests.contract.client import Client
 from tests.local.served_home import ServedHome, open_served_home
 
-pytestmark = pytest.mark.xdist_group("local")
-
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHome]:
