@@ -114,31 +114,32 @@ class Rendition:
 class Row:
     """One image's row in the table `image-metadata`.
 
-    The first twelve attributes are the table's given ones (`image_id` is written `image-id`);
-    `has_transparency` and `mode` need pixels, so they come with the first stage. `created_date`
-    is ISO 8601 in UTC, `uploaded_at` the same moment in epoch seconds. `policy` is the id the
-    image is processed under. `declared_type` is there where the upload's `Content-Type` was not
-    the type that its bytes are of, `frames` where it is an animation, `pages` and `page` where
-    its format has pages: how many there are, and the one that is shown. `error` holds `code`
-    and `message`. `original_deleted_at`, in epoch seconds, is there once the original was
-    deleted before its row. `ledger` counts what the image cost: milliseconds, bytes, and the
-    trace id of its request.
+    `image_id` is written `image-id`. What describes the original is None until it is known:
+    `width`, `height` and `sha256` come with its bytes, `has_transparency` and `mode` need
+    pixels and come with the first stage. `created_date` is ISO 8601 in UTC, `uploaded_at` the
+    same moment in epoch seconds. `policy` is the id the image is processed under.
+    `declared_type` is there where the upload's `Content-Type` was not the type that its bytes
+    are of, `frames` where it is an animation, `pages` and `page` where its format has pages: how
+    many there are, and the one that is shown. `error` holds `code` and `message`.
+    `original_deleted_at`, in epoch seconds, is there once the original was deleted before its
+    row. `ledger` counts what the image cost: milliseconds, bytes, and the trace id of its
+    request.
     """
 
     image_id: str
     bucket: str
     content_type: str
     created_date: str
-    height: int
     image_format: str
     s3_url: str
     size_bytes: int
     uploaded_at: int
-    width: int
     owner: str
-    sha256: str
     policy: str
     status: Status
+    height: int | None = None
+    width: int | None = None
+    sha256: str | None = None
     has_transparency: bool | None = None
     mode: str | None = None
     declared_type: str | None = None
@@ -173,7 +174,35 @@ class Row:
         given = {f.name: getattr(changes, f.name) for f in fields(changes)}
         given["ledger"] = {**self.ledger, **changes.ledger}
         new = {name: value for name, value in given.items() if value is not None}
-        return replace(self, status=status, **new)
+        moved = replace(self, status=status, **new)
+        return replace(moved, error=None) if status == "processed" else moved
+
+    def restarted(self) -> Self | None:
+        """This row as it was before it failed, to be tried again; None if it has not failed.
+
+        The one step back there is, and only a person takes it.
+        """
+        if self.status != "failed":
+            return None
+        return replace(self, status="uploaded", error=None)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows, newest first, and the opaque cursor of the next page; None after the last."""
+
+    rows: tuple[Row, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Leave to put one object's bytes at `url`, with exactly these headers, until `expires_at`."""
+
+    url: str
+    method: str
+    headers: Mapping[str, str]
+    expires_at: int
 
 
 @dataclass(frozen=True)
@@ -183,6 +212,15 @@ class Changes:
     `ledger` entries are added to the row's.
     """
 
+    content_type: str | None = None
+    image_format: str | None = None
+    size_bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    sha256: str | None = None
+    frames: int | None = None
+    pages: int | None = None
+    page: int | None = None
     has_transparency: bool | None = None
     mode: str | None = None
     processed: Rendition | None = None

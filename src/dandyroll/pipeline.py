@@ -13,8 +13,9 @@ from types import MappingProxyType
 
 from dandyroll import errors
 from dandyroll.errors import DandyrollError, NotFound, OriginalMissing
+from dandyroll.formats import CONTENT_TYPES
 from dandyroll.imaging.decode import decode
-from dandyroll.imaging.encode import CONTENT_TYPES, decode_handover, encode, encode_handover
+from dandyroll.imaging.encode import decode_handover, encode, encode_handover
 from dandyroll.imaging.header import read_header
 from dandyroll.imaging.picture import Picture
 from dandyroll.keys import ORIGINALS, handover_key, original_key, rendition_key
@@ -155,7 +156,8 @@ def _decode(job: Job, data: bytes, policy: Policy, limits: Limits) -> tuple[Pict
     picture, seen = decode(data, header, policy.max_width_px, policy.max_height_px)
     if not policy.keep_copyright:
         picture = replace(picture, credit=NO_CREDIT)
-    return picture, Changes(has_transparency=seen.has_transparency, mode=seen.mode)
+    changes = replace(job.changes, has_transparency=seen.has_transparency, mode=seen.mode)
+    return picture, changes
 
 
 def _save_handover(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dandyroll.events import Event
-from dandyroll.models import Changes, Claim, Header, Row, Status
+from dandyroll.models import Changes, Claim, Header, Page, Row, Status, Ticket
 from dandyroll.policy import Policy
 from dandyroll.settings import Settings
 
@@ -44,8 +44,8 @@ class Catalogue(Protocol):
     def create(self, row: Row) -> None:
         """Write a new row; `Conflict` if its id is taken.
 
-        A row that is still `awaiting` the same bytes (`sha256`) from the same owner is not
-        a conflict but the same upload, tried again: it stays as it is.
+        A row that is still `awaiting` the same known bytes (`sha256`) from the same owner is
+        not a conflict but the same upload, tried again: it stays as it is.
         """
 
     def get(self, image_id: str) -> Row:
@@ -60,6 +60,23 @@ class Catalogue(Protocol):
         A move to `processed` or `failed` leaves its event in the home's outbox in the same step,
         so that no settled row lacks one; the home's notifiers publish it, at least once.
         """
+
+    def restart(self, image_id: str) -> Row:
+        """Take a `failed` row back to `uploaded`, its error gone; another stays as it is.
+
+        Returns the row as it stands afterwards; raises `NotFound` if there is none.
+        """
+
+    def list(self, owner: str | None, status: Status | None, limit: int, cursor: str) -> Page:
+        """The owner's rows (all owners' for None) in that status (any for None), newest first.
+
+        `cursor` is "" for the first page. A walk over all pages meets every row once that
+        was there when it began, whatever is added meanwhile. Raises `BadParameter` for a
+        cursor that no page has given.
+        """
+
+    def delete(self, image_id: str) -> None:
+        """Remove the row, and at home its job. Deleting one that is not there succeeds."""
 
     def claim(self, claim: Claim, now: int) -> Claim:
         """Take an idempotency key, or learn who has it.
@@ -97,7 +114,10 @@ class Home:
     `imaging.header.read_header` raises. `accept` makes an upload durable: when it returns, the
     original and its row are stored and the pipeline will run; it raises `Conflict` when the
     id is taken, and in a home with quotas `QuotaExceeded` or `StorageQuotaExceeded`; then
-    nothing was stored. The row it returns has the status `uploaded`.
+    nothing was stored. The row it returns has the status `uploaded`. `retry` has a failed image
+    processed anew, and returns its row as it stands. `ticket` gives leave to put the bytes of a
+    row that is `awaiting` them, its `size_bytes` long; when they have come, the pipeline starts
+    as it does for any upload.
     `elsewhere` gives, for a key and a size in bytes, a signed URL to fetch the object from where
     it is too big for this home to answer with, else None. `bucket` and `s3_url` (of an image id)
     name where originals are, as rows tell it.
@@ -107,6 +127,8 @@ class Home:
     catalogue: Catalogue
     probe: Callable[[bytes], Header]
     accept: Callable[[Row, bytes], Row]
+    retry: Callable[[Row], Row]
+    ticket: Callable[[Row], Ticket]
     elsewhere: Callable[[str, int], str | None]
     health: Callable[[], dict[str, str | int]]
     bucket: str

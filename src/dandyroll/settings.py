@@ -138,6 +138,13 @@ class Settings:
                           "Lambda's 6 MB less base64.",
                   "least": 1},
     )  # fmt: skip
+    max_upload_bytes: int = field(
+        default=100_000_000,
+        metadata={"help": "The largest file a ticket (`POST /uploads`) is given for."},
+    )
+    ticket_lifetime_s: int = field(
+        default=900, metadata={"help": "How long a ticket's URL takes the bytes."}
+    )
     max_answer_bytes: int = field(
         default=4_500_000,
         metadata={"help": "AWS home: images over this size are answered by 303 to a signed "
@@ -306,6 +313,10 @@ class Settings:
     )
     bucket: str = field(default="", metadata={"help": "AWS home: the S3 bucket."})
     table: str = field(default="", metadata={"help": "AWS home: the DynamoDB table."})
+    state_machine: str = field(
+        default="",
+        metadata={"help": "AWS home: the ARN of the state machine, to try images again."},
+    )
 
     def __post_init__(self) -> None:
         for setting in SETTINGS:

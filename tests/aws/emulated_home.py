@@ -29,6 +29,8 @@ DIFFERENCES: Mapping[str, str] = {
 
 _DEFAULTS = {"accept": "*/*", "content-type": "application/x-www-form-urlencoded"}
 
+_SIGNED = "X-Amz-Signature="
+
 LIMIT_BYTES = 4_500_000
 """Of an upload and of an answer, as the template sets it; `test_template.py` compares."""
 
@@ -52,6 +54,7 @@ class EmulatedHome:
             max_answer_bytes=LIMIT_BYTES,
             bucket=self.outputs["BucketName"],
             table=self.outputs["TableName"],
+            state_machine=self.outputs["PipelineArn"],
         )
         self.home = open_home(self.settings, emulator.cloud)
         self.key_ids: dict[str, str] = {}  # the gateway's ids of the keys created here
@@ -61,11 +64,15 @@ class EmulatedHome:
     def request(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes = b""
     ) -> Answer:
-        """One request exactly as given: nothing in the path is tidied up."""
+        """One request exactly as given: nothing in the path is tidied up.
+
+        A ticket's URL is S3's own, and its path is not under the API's.
+        """
         sent = {**_DEFAULTS, **{name.lower(): v for name, v in (headers or {}).items()}}
         connection = http.client.HTTPConnection("127.0.0.1", self.emulator.port, timeout=60)
         try:
-            url = f"/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}{path}"
+            api = f"/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}"
+            url = path if _SIGNED in path else api + path
             connection.request(method, url, body=body or None, headers=sent)
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}

@@ -3,11 +3,9 @@
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import pytest
 
-from dandyroll.aws.home import open_home
 from dandyroll.errors import Conflict, NotFound
 from dandyroll.intake import new_row
 from dandyroll.keys import mint_image_id, original_key
@@ -15,18 +13,7 @@ from dandyroll.models import Changes, Row
 from dandyroll.ports import Home
 from tests import pictures
 
-if TYPE_CHECKING:
-    from tests.aws.emulated_home import EmulatedHome
-
-
 DATA = pictures.png()
-
-
-@pytest.fixture(scope="module")
-def quiet(emulated_home: "EmulatedHome") -> Home:
-    """The home with another bucket, one that tells nobody of its objects."""
-    emulated_home.emulator.client("s3").create_bucket(Bucket="quiet")
-    return open_home(replace(emulated_home.settings, bucket="quiet"), emulated_home.emulator.cloud)
 
 
 @pytest.fixture

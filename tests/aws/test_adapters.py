@@ -11,7 +11,7 @@ from dandyroll.aws.attributes import from_item, to_item
 from dandyroll.aws.catalogue import DynamoCatalogue
 from dandyroll.aws.cloud import Cloud
 from dandyroll.aws.home import open_home
-from dandyroll.aws.objects import S3ObjectStore, open_store
+from dandyroll.aws.objects import S3ObjectStore
 from dandyroll.aws.table import Table
 from dandyroll.errors import NotFound, StoreUnavailable
 from dandyroll.keys import parse_image_id
@@ -28,11 +28,13 @@ def nobody() -> Iterator[Cloud]:
 
 
 CALLS: list[Callable[[Cloud], object]] = [
-    lambda cloud: S3ObjectStore(open_store("b", cloud)).get("a"),
-    lambda cloud: S3ObjectStore(open_store("b", cloud)).put("a", b"1", "x/y", if_absent=True),
-    lambda cloud: S3ObjectStore(open_store("b", cloud)).delete("a"),
-    lambda cloud: list(S3ObjectStore(open_store("b", cloud)).list("a/")),
+    lambda cloud: S3ObjectStore("b", cloud).get("a"),
+    lambda cloud: S3ObjectStore("b", cloud).put("a", b"1", "x/y", if_absent=True),
+    lambda cloud: S3ObjectStore("b", cloud).delete("a"),
+    lambda cloud: list(S3ObjectStore("b", cloud).list("a/")),
     lambda cloud: DynamoCatalogue(Table("t", cloud)).get("a"),
+    lambda cloud: DynamoCatalogue(Table("t", cloud)).list("me", None, 10, ""),
+    lambda cloud: DynamoCatalogue(Table("t", cloud)).delete("a"),
 ]
 
 

@@ -5,6 +5,7 @@ asserts.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dandyroll.errors import NotFound
+from dandyroll.intake import awaited_row
 from dandyroll.keys import handover_key, original_key
 from dandyroll.models import Row
 from dandyroll.pipeline import STAGES, first_job, run, stage_name
@@ -20,7 +22,11 @@ from tests import pictures
 from tests.aws.emulator import STACK
 from tests.aws.test_flow import settled, straight
 from tests.aws.test_template import FUNCTIONS, allowed
+from tests.aws.test_tickets import versions
 from tests.contract.client import Client
+from tests.contract.test_catalogue import new_row
+from tests.contract.test_listing import listed
+from tests.contract.test_tickets import put, ticket
 
 if TYPE_CHECKING:
     from tests.aws.emulated_home import EmulatedHome
@@ -31,7 +37,9 @@ _SAYS_404 = "the emulator says 404 of an absent object without it too; AWS then 
 UNSEEN: Mapping[tuple[str, str], str] = {
     ("upload-image", "dynamodb:DeleteItem"): "only where a new id meets another's object",
     ("upload-image", "s3:GetObject"): "the same",
-    ("new-size-image", "s3:DeleteObject"): "only where an image is deleted during the stage",
+    ("create-upload", "dynamodb:GetItem"): "only where a new id is taken",
+    ("new-size-image", "s3:DeleteObjectVersion"): "only where an image is deleted meanwhile",
+    ("new-size-image", "s3:ListBucketVersions"): "the same",
     ("get-image-metadata", "s3:ListBucket"): _SAYS_404,
     ("get-processed-image", "s3:ListBucket"): _SAYS_404,
     ("new-size-image", "s3:ListBucket"): _SAYS_404,
@@ -42,6 +50,35 @@ UNSEEN: Mapping[tuple[str, str], str] = {
 
 def upload_image(aws: "EmulatedHome") -> None:
     Client.new(aws).upload(pictures.png(), "image/png", Idempotency_Key="k")
+
+
+def create_upload(aws: "EmulatedHome") -> None:
+    client, data = Client.new(aws), pictures.png()
+    given = ticket(client, len(data))
+    assert put(client, given, data).status == 200
+    assert settled(aws, given["image_id"], timeout_s=10).status == "processed"
+
+
+def list_images(aws: "EmulatedHome") -> None:
+    client = Client.new(aws)
+    row = replace(new_row(), owner=client.owner)
+    aws.home.catalogue.create(row)
+    assert listed(client) == [row.image_id]
+
+
+def delete_image(aws: "EmulatedHome") -> None:
+    admin, there = Client.new(aws, frozenset({"admin"})), processed(aws)
+    assert admin.send("DELETE", f"/images/{there.image_id}").status == 204
+    assert [v for v in versions(aws, "") if there.image_id in v["Key"]] == []
+
+
+def retry_image(aws: "EmulatedHome") -> None:
+    image_id, admin = straight("png"), Client.new(aws, frozenset({"admin"}))
+    aws.put_original(original_key(image_id), b"no picture")
+    assert settled(aws, image_id, timeout_s=10).status == "failed"
+    answer = admin.send("POST", f"/images/{image_id}/retry")
+    assert (answer.status, answer.json.get("status")) == (202, "uploaded")
+    assert settled(aws, image_id, timeout_s=10).status == "failed"
 
 
 def get_image_metadata(aws: "EmulatedHome") -> None:
@@ -83,12 +120,25 @@ def record_failure(aws: "EmulatedHome") -> None:
     image_id = straight("png")
     aws.put_original(original_key(image_id), b"no picture")
     assert settled(aws, image_id, timeout_s=5).status == "failed"
+    row = awaited_row(aws.home, "image/png", 10, "someone", "trace")
+    aws.home.catalogue.create(row)
+    key = original_key(row.image_id)
+    aws.put_original(key, b"no picture")
+    assert settled(aws, row.image_id, timeout_s=5).status == "failed"
+    deadline_s = time.monotonic() + 5
+    while versions(aws, key) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert versions(aws, key) == []
 
 
 USES: Mapping[str, Callable[["EmulatedHome"], None]] = {
     use.__name__.replace("_", "-"): use
     for use in (
         upload_image,
+        create_upload,
+        list_images,
+        delete_image,
+        retry_image,
         get_image_metadata,
         get_processed_image,
         new_size_image,
@@ -126,8 +176,9 @@ def without(aws: "EmulatedHome", name: str, action: str, place: str) -> Iterator
     (policy,) = iam.list_role_policies(RoleName=role)["PolicyNames"]
     whole = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
     whole = json.loads(whole) if isinstance(whole, str) else whole
-    less = {**whole, "Statement": [_less(s, action, place) for s in whole["Statement"]]}
-    assert less != whole
+    statements = [part for s in whole["Statement"] for part in _less(s, action, place)]
+    less = {**whole, "Statement": [*statements, _HARMLESS]}
+    assert statements != whole["Statement"]
     iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(less))
     try:
         yield
@@ -135,13 +186,32 @@ def without(aws: "EmulatedHome", name: str, action: str, place: str) -> Iterator
         iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(whole))
 
 
-def _less(statement: dict[str, Any], action: str, place: str) -> dict[str, Any]:
-    actions = statement["Action"]
-    actions = [actions] if isinstance(actions, str) else actions
-    where = json.dumps([statement["Resource"], statement.get("Condition")])
-    if place == "table" or place in where:
-        actions = ["sts:GetCallerIdentity" if a == action else a for a in actions]
-    return {**statement, "Action": actions}
+_HARMLESS = {"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
+
+
+def _less(statement: dict[str, Any], action: str, place: str) -> list[dict[str, Any]]:
+    """The statement in parts: all it allows but the one action at that place."""
+    actions = _each(statement["Action"])
+    if action not in actions:
+        return [statement]
+    rest = [{**statement, "Action": [a for a in actions if a != action]}] if actions[1:] else []
+    if "Condition" in statement:
+        prefixes = _each(statement["Condition"]["StringLike"]["s3:prefix"])
+        if place not in prefixes:
+            return [statement]
+        left = [prefix for prefix in prefixes if prefix != place]
+        part = {"Condition": {"StringLike": {"s3:prefix": left}}}
+    else:
+        arns = _each(statement["Resource"])
+        if place.endswith("/*") and not any(arn.endswith("/" + place) for arn in arns):
+            return [statement]
+        left = [arn for arn in arns if not arn.endswith("/" + place)] if arns[1:] else []
+        part = {"Resource": left}
+    return [*rest, {**statement, **part, "Action": [action]}] if left else rest
+
+
+def _each(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def processed(aws: "EmulatedHome") -> Row:

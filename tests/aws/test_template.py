@@ -14,6 +14,7 @@ from dandyroll.api.access import FORBIDDEN
 from dandyroll.api.problem import problem
 from dandyroll.api.routes import ROUTES
 from dandyroll.aws import statemachine
+from dandyroll.aws.table import INDEX, KEY, PARTITION, PLACE
 from dandyroll.keys import HANDOVERS, ORIGINALS
 from dandyroll.pipeline import STAGES
 from dandyroll.settings import SETTINGS, Settings
@@ -29,6 +30,7 @@ FUNCTIONS = {
     for resource in RESOURCES.values()
     if resource["Type"] == "AWS::Serverless::Function"
 }
+REFERENCE = "get-reference"  # the contract itself, which is not a route of the contract
 STAGE_FUNCTIONS = {"new-size-image", "add-watermark", "record-failure"}
 
 
@@ -54,11 +56,14 @@ def test_the_routes_are_the_route_tables() -> None:
             assert about["RestApiId"] == {"Ref": "Api"}
             needs_key = about.get("Auth", {}).get("ApiKeyRequired", True)
             found.add((about["Method"].upper(), about["Path"], name, needs_key))
-    assert found == {(r.method, r.path, r.function, r.needs_key) for r in ROUTES}
+    routes = {(r.method, r.path, r.function, r.needs_key) for r in ROUTES}
+    assert found == routes | {
+        ("GET", path, REFERENCE, False) for path in ("/openapi.json", "/docs")
+    }
 
 
 def test_there_is_a_function_for_each_route_and_stage() -> None:
-    assert set(FUNCTIONS) == {route.function for route in ROUTES} | STAGE_FUNCTIONS
+    assert set(FUNCTIONS) == {route.function for route in ROUTES} | STAGE_FUNCTIONS | {REFERENCE}
 
 
 def test_every_function_is_where_its_name_says() -> None:
@@ -104,7 +109,14 @@ def test_every_function_can_be_capped() -> None:
 def test_the_settings_are_ones_there_are() -> None:
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     known = {setting.env for setting in SETTINGS}
-    assert {name for name in variables if name.startswith("DANDYROLL_")} <= known
+    own = {
+        name: function["Properties"]["Environment"]["Variables"]
+        for name, function in FUNCTIONS.items()
+        if "Environment" in function["Properties"]
+    }
+    assert own == {"retry-image": {"DANDYROLL_STATE_MACHINE": {"Ref": "Pipeline"}}}
+    given = {*variables, *own["retry-image"]}
+    assert {name for name in given if name.startswith("DANDYROLL_")} <= known
     limits = ("DANDYROLL_MAX_DIRECT_BYTES", "DANDYROLL_MAX_ANSWER_BYTES")
     assert {int(variables[name]) for name in limits} == {LIMIT_BYTES}
     assert LIMIT_BYTES * 4 / 3 + 10_000 < 6 * 1024 * 1024  # in base64, and headers beside it
@@ -130,17 +142,31 @@ def allowed(name: str) -> set[tuple[str, str]]:
         for statement in policy["Statement"]:
             assert statement["Effect"] == "Allow"
             actions = statement["Action"]
-            where = statement["Resource"]
-            if where == {"Fn::GetAtt": TABLE}:
-                place = "table"
-            elif "Fn::Sub" in where:
-                place = where["Fn::Sub"].removeprefix("${Bucket.Arn}/")
-            else:
-                assert where == {"Fn::GetAtt": ["Bucket", "Arn"]}
-                (place,) = statement["Condition"]["StringLike"].values()
-            for action in [actions] if isinstance(actions, str) else actions:
-                found.add((action, place))
+            for place in _places(statement):
+                for action in [actions] if isinstance(actions, str) else actions:
+                    found.add((action, place))
     return found
+
+
+def _places(statement: Mapping[str, Any]) -> list[str]:
+    resources = statement["Resource"]
+    if "Condition" in statement:
+        assert resources == {"Fn::GetAtt": ["Bucket", "Arn"]}
+        (prefixes,) = statement["Condition"]["StringLike"].values()
+        return prefixes if isinstance(prefixes, list) else [prefixes]
+    return [_place(w) for w in (resources if isinstance(resources, list) else [resources])]
+
+
+def _place(where: Mapping[str, Any]) -> str:
+    if where == {"Fn::GetAtt": TABLE}:
+        return "table"
+    if where == {"Ref": "Pipeline"}:
+        return "machine"
+    sub: str = where["Fn::Sub"]
+    if sub == "${Table.Arn}/index/newest-first":
+        return "index"
+    assert sub.startswith("${Bucket.Arn}/")
+    return sub.removeprefix("${Bucket.Arn}/")
 
 
 def table(*actions: str) -> set[tuple[str, str]]:
@@ -160,6 +186,25 @@ def bucket(place: str, *actions: str) -> set[tuple[str, str]]:
             | bucket("uploaded/*", "GetObject", "PutObject"),
         ),
         (
+            "create-upload",
+            table("GetItem", "PutItem") | bucket("uploaded/*", "PutObject"),
+        ),
+        (
+            "list-images",
+            table("BatchGetItem") | {("dynamodb:Query", "index")},
+        ),
+        (
+            "delete-image",
+            table("GetItem", "DeleteItem")
+            | bucket("uploaded/*", "ListBucketVersions", "DeleteObjectVersion")
+            | bucket("hand-over/*", "ListBucketVersions", "DeleteObjectVersion")
+            | bucket("FINAL-IMAGES/*", "ListBucketVersions", "DeleteObjectVersion"),
+        ),
+        (
+            "retry-image",
+            table("GetItem", "UpdateItem") | {("states:StartExecution", "machine")},
+        ),
+        (
             "get-image-metadata",
             table("GetItem") | bucket("uploaded/*", "GetObject", "ListBucket"),
         ),
@@ -168,21 +213,23 @@ def bucket(place: str, *actions: str) -> set[tuple[str, str]]:
             table("GetItem") | bucket("FINAL-IMAGES/*", "GetObject", "ListBucket"),
         ),
         ("get-health", set()),
+        (REFERENCE, set()),
         (
             "new-size-image",
             table("GetItem", "PutItem", "UpdateItem")
             | bucket("uploaded/*", "GetObject", "ListBucket")
-            | bucket("hand-over/*", "PutObject", "DeleteObject"),
+            | bucket("hand-over/*", "PutObject", "ListBucketVersions", "DeleteObjectVersion"),
         ),
         (
             "add-watermark",
             table("GetItem", "UpdateItem")
             | bucket("hand-over/*", "GetObject", "ListBucket")
-            | bucket("FINAL-IMAGES/*", "PutObject", "DeleteObject"),
+            | bucket("FINAL-IMAGES/*", "PutObject", "ListBucketVersions", "DeleteObjectVersion"),
         ),
         (
             "record-failure",
-            table("GetItem", "PutItem", "UpdateItem") | bucket("uploaded/*", "ListBucket"),
+            table("GetItem", "PutItem", "UpdateItem")
+            | bucket("uploaded/*", "ListBucket", "ListBucketVersions", "DeleteObjectVersion"),
         ),
     ],
 )
@@ -279,7 +326,21 @@ def test_the_table_is_encrypted_and_can_be_restored() -> None:
     assert kept["TimeToLiveSpecification"] == {"AttributeName": "expires-at", "Enabled": True}
     assert kept["BillingMode"] == "PAY_PER_REQUEST"
     assert kept["TableName"]["Fn::Sub"].endswith("image-metadata")
-    assert kept["KeySchema"] == [{"AttributeName": "image-id", "KeyType": "HASH"}]
+    assert kept["KeySchema"] == [{"AttributeName": KEY, "KeyType": "HASH"}]
+
+
+def test_the_index_is_the_one_that_listing_reads() -> None:
+    (index,) = of("Table")["GlobalSecondaryIndexes"]
+    assert index == {
+        "IndexName": INDEX,
+        "KeySchema": [
+            {"AttributeName": PARTITION, "KeyType": "HASH"},
+            {"AttributeName": PLACE, "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["owner", "status"]},
+    }
+    defined = of("Table")["AttributeDefinitions"]
+    assert defined == [{"AttributeName": n, "AttributeType": "S"} for n in (KEY, PARTITION, PLACE)]
 
 
 @pytest.mark.parametrize("name", ["Bucket", "Table"])

@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from dandyroll.errors import CorruptImage
+from dandyroll.formats import CONTENT_TYPES
 from dandyroll.imaging.decode import decode
-from dandyroll.imaging.encode import CONTENT_TYPES, decode_handover, encode, encode_handover
+from dandyroll.imaging.encode import decode_handover, encode, encode_handover
 from dandyroll.imaging.header import read_header
 from dandyroll.imaging.picture import Picture
 from dandyroll.models import Limits

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import IO
 
 from dandyroll.imaging.header import read_header
-from dandyroll.local.accept import accept
+from dandyroll.local.accept import accept, retry
 from dandyroll.local.api_keys import create_api_key, revoke_api_key
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.home import BUCKET, objects_root, open_database
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue, add_job
+from dandyroll.models import Row, Ticket
 from dandyroll.pipeline import first_job
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
@@ -45,11 +46,14 @@ class ServedHome:
         self.database = open_database(data_dir)
         objects = FileObjectStore(objects_root(data_dir))
         catalogue = SqliteCatalogue(self.database)
+        queue = Queue(self.database)
         self.home = Home(
             objects=objects,
             catalogue=catalogue,
             probe=lambda data: read_header(data, self.settings.limits),
-            accept=partial(accept, objects, catalogue, Queue(self.database)),
+            accept=partial(accept, objects, catalogue, queue),
+            retry=partial(retry, catalogue, queue),
+            ticket=_no_ticket,
             elsewhere=lambda key, size_bytes: None,
             health=dict,
             bucket=BUCKET,
@@ -143,6 +147,10 @@ def open_served_home(data_dir: Path, workers: int = 2) -> Iterator[ServedHome]:
         yield served
     finally:
         served.close()
+
+
+def _no_ticket(row: Row) -> Ticket:
+    raise AssertionError("Only the server gives tickets.")
 
 
 def free_port() -> int:

@@ -15,12 +15,13 @@ from pathlib import Path
 import apsw
 import pytest
 
+from dandyroll.api.delete_image import remove_image
 from dandyroll.errors import StoreUnavailable
 from dandyroll.keys import original_key, rendition_key
 from dandyroll.local import backup as backup_module
 from dandyroll.local.backup import NOTE, backup
 from dandyroll.local.restore import restore
-from dandyroll.local.upkeep import Upkeep, remove_image
+from dandyroll.local.upkeep import Upkeep
 from dandyroll.models import Row
 from dandyroll.settings import BadSetting
 from tests import pictures
@@ -29,8 +30,6 @@ from tests.contract.invariant import assert_invariant
 from tests.local.kept_home import accept, findings, open_kept_home, process_all
 from tests.local.served_home import ServedHome, open_served_home
 from tests.local.test_cli import dandyroll
-
-pytestmark = pytest.mark.xdist_group("local")
 
 NAMES = ["backup", "backup.tar"]
 ONE, TWO = "upload-20261123_120000-00000001.jpg", "upload-20261123_120000-00000002.jpg"
@@ -125,7 +124,7 @@ def delete_once_its_original_is_copied(upkeep: Upkeep, monkeypatch: pytest.Monke
         first, *rest = named(row)
         yield first
         if row.image_id == ONE:
-            remove_image(upkeep, ONE)
+            remove_image(upkeep.home, ONE)
         yield from rest
 
     monkeypatch.setattr(backup_module, "_named", delete_between)

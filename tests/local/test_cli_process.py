@@ -14,8 +14,6 @@ from dandyroll.settings import Settings
 from tests import pictures
 from tests.local.test_cli import dandyroll
 
-pytestmark = pytest.mark.xdist_group("local")
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

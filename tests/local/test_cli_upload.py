@@ -15,8 +15,6 @@ from tests import pictures
 from tests.local.served_home import ServedHome, free_port, open_served_home
 from tests.local.test_cli import dandyroll
 
-pytestmark = pytest.mark.xdist_group("local")
-
 Done = subprocess.CompletedProcess[str]
 
 

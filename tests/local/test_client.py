@@ -10,9 +10,10 @@ import pytest
 from dandyroll import Problem
 from tests import pictures
 from tests.client.both import KINDS, open_client
+from tests.contract.client import Client as RawClient
 from tests.local.served_home import ServedHome, open_served_home
 
-pytestmark = [pytest.mark.xdist_group("local"), pytest.mark.parametrize("kind", KINDS)]
+pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +65,14 @@ def test_an_image_on_its_way_is_waited_for(client: Any, kind: str) -> None:
     assert client.fetch(image_id)[:2] == b"\xff\xd8"
 
 
-def test_who_does_not_want_to_wait_is_told_so(client: Any, kind: str) -> None:
-    ids = [
-        client.upload(pictures.jpeg(4000, 3000, seed=40 + KINDS.index(kind) * 5 + n))
-        for n in range(3)
-    ]
+def test_who_does_not_want_to_wait_is_told_so(client: Any, kind: str, served: ServedHome) -> None:
+    # Its bytes never come, so it cannot be ready however quick the workers are.
+    raw = RawClient(served, "shop", new_key(served))
+    announced = raw.send("POST", "/uploads", b'{"content_type": "image/png", "size_bytes": 9}')
     with pytest.raises(Problem) as caught:
-        client.wait(ids[-1], timeout_s=0)
+        client.wait(announced.json["image_id"], timeout_s=0)
     assert (caught.value.status, caught.value.code) == (409, "not_ready")
     assert caught.value.retry_after_s and caught.value.trace_id
-    for image_id in ids:
-        client.wait(image_id)
 
 
 def test_a_failed_image_says_why(client: Any) -> None:

@@ -7,14 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from tests import pictures
 from tests.local.served_home import open_served_home
 
 PAGE = (Path(__file__).parents[2] / "docs" / "client.md").read_text("utf-8")
-
-pytestmark = pytest.mark.xdist_group("local")
 
 
 def test_the_page_works_as_pasted(tmp_path: Path) -> None:

@@ -36,8 +36,6 @@ from tests import pictures
 from tests.contract.client import Client
 from tests.local.served_home import ServedHome
 
-pytestmark = pytest.mark.xdist_group("local")
-
 PROBE = Path(__file__).parent / "confined.py"
 NOBODY = 65_534
 

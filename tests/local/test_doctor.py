@@ -18,8 +18,6 @@ from tests.local.kept_home import accept, open_kept_home
 from tests.local.served_home import free_port, open_served_home
 from tests.local.test_cli import dandyroll
 
-pytestmark = pytest.mark.xdist_group("local")
-
 MOUNTS = r"""
 22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 30 22 0:25 / /proc rw,nosuid - proc proc rw

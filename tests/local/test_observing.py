@@ -15,8 +15,6 @@ from tests import pictures
 from tests.contract.client import Client
 from tests.local.served_home import ServedHome
 
-pytestmark = pytest.mark.xdist_group("local")
-
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 ADMIN = frozenset({"admin"})
 

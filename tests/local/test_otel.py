@@ -13,8 +13,6 @@ from tests import pictures
 from tests.contract.client import Client
 from tests.local.served_home import ServedHome
 
-pytestmark = pytest.mark.xdist_group("local")
-
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 

@@ -301,3 +301,11 @@ def test_settings_that_will_not_do_are_refused(given: dict[str, Any], says: str)
 
 def test_the_password_is_not_shown() -> None:
     assert "geheim" not in repr(Settings(smtp_password="geheim"))
+
+
+def test_a_deleted_image_has_its_event_once(database: Database, catalogue: SqliteCatalogue) -> None:
+    image_id = settled(catalogue)
+    catalogue.delete(image_id)
+    catalogue.delete(image_id)
+    told = [(event.type, event.data["image-id"]) for event in events(database)]
+    assert told.count(("image.deleted", image_id)) == 1

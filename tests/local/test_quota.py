@@ -20,8 +20,6 @@ from tests import pictures
 from tests.contract.client import Client
 from tests.local.served_home import ServedHome
 
-pytestmark = pytest.mark.xdist_group("local")
-
 DAY_S = 86_400
 NOON = 20_000 * DAY_S + DAY_S // 2
 

@@ -19,8 +19,6 @@ from tests.contract.client import Client
 from tests.local.kept_home import accept, findings, open_kept_home, process_all, put_file
 from tests.local.served_home import ServedHome
 
-pytestmark = pytest.mark.xdist_group("local")
-
 ONE, TWO = "upload-20261123_120000-00000001.jpg", "upload-20261123_120000-00000002.jpg"
 DAY_S = 86_400
 

@@ -14,8 +14,6 @@ from dandyroll.local.tls import check_exposure, is_loopback, read_tls, server_ur
 from dandyroll.settings import BadSetting, Settings
 from tests.local.test_cli import dandyroll
 
-pytestmark = pytest.mark.xdist_group("local")
-
 
 @dataclass(frozen=True)
 class Files:

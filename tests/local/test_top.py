@@ -23,8 +23,6 @@ from tests import pictures
 from tests.contract.client import Client
 from tests.local.served_home import ServedHome, open_served_home
 
-pytestmark = pytest.mark.xdist_group("local")
-
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedHome]:
@@ -107,7 +105,7 @@ class _Far(BaseHTTPRequestHandler):
         self.asked.append((self.path, self.headers["x-api-key"]))
         body = b"process_start_time_seconds 1\n"
         if self.path.startswith("/pictures/images"):
-            row = Row(*["x"] * 4, 1, "JPEG", "x", 1, 1, 1, "shop", "x", "x", "uploaded")
+            row = Row(*["x"] * 4, "JPEG", "x", 1, 1, "shop", "x", "uploaded", 1, 1, "x")
             body = json.dumps({"images": [row.to_json()], "cursor": None}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

@@ -15,8 +15,6 @@ from tests.contract.client import Client
 from tests.local.served_home import ServedHome
 from tests.local.test_cli import dandyroll
 
-pytestmark = pytest.mark.xdist_group("local")
-
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:

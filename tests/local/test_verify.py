@@ -18,8 +18,6 @@ from tests.local.kept_home import accept, findings, kinds, open_kept_home, proce
 from tests.local.served_home import ServedHome
 from tests.local.test_cli import dandyroll
 
-pytestmark = pytest.mark.xdist_group("local")
-
 ONE, TWO = "upload-20261123_120000-00000001.jpg", "upload-20261123_120000-00000002.jpg"
 
 

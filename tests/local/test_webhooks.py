@@ -30,8 +30,6 @@ from tests.local.served_home import ServedHome, free_port
 from tests.local.test_chaos import assert_survives
 from tests.local.test_cli import dandyroll
 
-pytestmark = pytest.mark.xdist_group("local")
-
 DOC = Path(__file__).parents[2] / "docs" / "webhooks.md"
 
 

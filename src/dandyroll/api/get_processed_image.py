@@ -23,7 +23,7 @@ def get_processed_image(home: Home, request: Request) -> Response:
     """
     key = authorise(request, "read")
     image_id = parse_image_id(request.params["file-name"])
-    wait_s = request.seconds("wait", home.settings.max_wait_s)
+    wait_s = request.number("wait", least=0, most=home.settings.max_wait_s, default=0)
     row = _settled_row(home, key, image_id, wait_s)
     processed = _processed(row)
     describedby = f'</get-image-metadata/{image_id}>; rel="describedby"'

@@ -20,12 +20,12 @@ class Request:
     body: bytes = b""
     trace_id: str = ""
 
-    def seconds(self, name: str, most: int) -> int:
-        """The query parameter `name` as whole seconds, 0 if absent; `BadParameter` otherwise."""
-        text = self.query.get(name, "0")
-        if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) > most:
-            raise BadParameter(f"Expected {name} to be 0 to {most} seconds; got {text[:40]!r}.")
-        return int(text)
+    def number(self, name: str, *, least: int, most: int, default: int) -> int:
+        """The query parameter `name` as a whole number; `BadParameter` outside its bounds."""
+        text = self.query.get(name, str(default))
+        if text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most:
+            return int(text)
+        raise BadParameter(f"Expected {name} to be {least} to {most}; got {text[:40]!r}.")
 
     def accepts_json(self) -> bool:
         """Whether the client asks for JSON rather than for an image: the first type decides."""

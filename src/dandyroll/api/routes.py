@@ -1,17 +1,22 @@
 """The route table: the one place that says which routes exist.
 
-The local home's server is built from it; the AWS home's template is checked against it.
+The local home's server and the OpenAPI document are built from it; the AWS home's template is
+checked against it.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dandyroll.api.create_upload import create_upload
+from dandyroll.api.delete_image import delete_image
 from dandyroll.api.get_health import get_health
 from dandyroll.api.get_image_metadata import get_image_metadata
 from dandyroll.api.get_processed_image import get_processed_image
 from dandyroll.api.http import Request, Response
+from dandyroll.api.list_images import list_images
 from dandyroll.api.problem import problem
+from dandyroll.api.retry_image import retry_image
 from dandyroll.api.upload import upload
 from dandyroll.errors import DandyrollError, Internal, NotFound
 from dandyroll.ports import Home
@@ -24,20 +29,48 @@ log = logging.getLogger("dandyroll.api")
 
 @dataclass(frozen=True)
 class Route:
-    """`function` is the AWS home's Lambda function; `needs_key` whether the gateway asks one."""
+    """`function` is the AWS home's Lambda function.
+
+    `needs_key` is whether the gateway asks for a key. `summary` says in a line what it does.
+    """
 
     method: str
     path: str
     handler: Handler
     function: str
+    summary: str
     needs_key: bool = True
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "/upload", upload, "upload-image"),
-    Route("GET", "/get-image-metadata/{file-name}", get_image_metadata, "get-image-metadata"),
-    Route("GET", "/get-processed-image/{file-name}", get_processed_image, "get-processed-image"),
-    Route("GET", "/health", get_health, "get-health", needs_key=False),
+    Route("POST", "/upload", upload, "upload-image", "Take one image"),
+    Route("POST", "/uploads", create_upload, "create-upload", "Give a ticket for a large file"),
+    Route(
+        "GET",
+        "/get-image-metadata/{file-name}",
+        get_image_metadata,
+        "get-image-metadata",
+        "Tell what is known of an image, or give its original",
+    ),
+    Route(
+        "GET",
+        "/get-processed-image/{file-name}",
+        get_processed_image,
+        "get-processed-image",
+        "Give the processed image",
+    ),
+    Route("GET", "/images", list_images, "list-images", "List images, newest first"),
+    Route(
+        "DELETE",
+        "/images/{file-name}",
+        delete_image,
+        "delete-image",
+        "Delete all there is of an image",
+    ),
+    Route(
+        "POST", "/images/{file-name}/retry", retry_image, "retry-image", "Try a failed image again"
+    ),
+    Route("GET", "/health", get_health, "get-health", "Tell whether it is well", needs_key=False),
 )
 
 

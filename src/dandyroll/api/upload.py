@@ -1,5 +1,6 @@
 """`POST /upload`: one image in the body; 201 once it is stored and sure to be processed."""
 
+import hashlib
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,8 +9,8 @@ from dandyroll.api.access import authorise
 from dandyroll.api.http import Request, Response, json_response
 from dandyroll.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from dandyroll.api.idempotency import claim_upload
-from dandyroll.errors import BodyTooLarge, Conflict, EmptyBody, Multipart, StoreUnavailable
-from dandyroll.intake import new_row
+from dandyroll.errors import BodyTooLarge, EmptyBody, Multipart
+from dandyroll.intake import new_row, under_free_id
 from dandyroll.keys import mint_image_id
 from dandyroll.models import Row
 from dandyroll.ports import Home
@@ -19,7 +20,6 @@ _SAME_TYPES = {
     "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png",
     "image/heif": "image/heic", "image/tif": "image/tiff", "image/svg": "image/svg+xml",
 }  # fmt: skip
-_MINTS = 5  # ids that may be taken before we think the catalogue is at fault
 
 
 def upload(home: Home, request: Request) -> Response:
@@ -36,7 +36,7 @@ def upload(home: Home, request: Request) -> Response:
     row = replace(row, declared_type=declared_otherwise(request, header.content_type))
     idempotency_key = request.headers.get(IDEMPOTENCY_KEY)
     if idempotency_key is None:
-        return _created(_accept_under_free_id(home, row, request.body))
+        return _created(under_free_id(home, row, lambda row: home.accept(row, request.body)))
     return _created(_accept_once(home, row, request.body, idempotency_key))
 
 
@@ -65,12 +65,15 @@ def check_body(request: Request, max_bytes: int) -> None:
 
 
 def too_large(got_bytes: int, max_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(f"Expected at most {max_bytes} bytes in one upload; got {got_bytes}.")
+    return BodyTooLarge(
+        f"Expected at most {max_bytes} bytes in one upload; got {got_bytes}. "
+        "Get a ticket for a larger file: POST /uploads."
+    )
 
 
 def _accept_once(home: Home, row: Row, data: bytes, key: str) -> Row:
-    now = int(time.time())
-    claimed = claim_upload(home.catalogue, row.owner, key, row.sha256, row.image_id, now)
+    now, fingerprint = int(time.time()), hashlib.sha256(data).hexdigest()
+    claimed = claim_upload(home.catalogue, row.owner, key, fingerprint, row.image_id, now)
     if claimed.row is not None:
         return claimed.row
     try:
@@ -78,17 +81,6 @@ def _accept_once(home: Home, row: Row, data: bytes, key: str) -> Row:
         return home.accept(replace(row, image_id=image_id, s3_url=home.s3_url(image_id)), data)
     finally:  # a failed try may be repeated at once, and a finished one after a deletion
         home.catalogue.release(claimed.claim)
-
-
-def _accept_under_free_id(home: Home, row: Row, data: bytes) -> Row:
-    for _ in range(_MINTS):
-        try:
-            return home.accept(row, data)
-        except Conflict:
-            extension = row.image_id.rpartition(".")[2]
-            image_id = mint_image_id(datetime.now(UTC), extension)
-            row = replace(row, image_id=image_id, s3_url=home.s3_url(image_id))
-    raise StoreUnavailable(f"{_MINTS} new image ids in a row were taken.", retry_after_s=1)
 
 
 def _created(row: Row) -> Response:

@@ -2,17 +2,19 @@
 
 Claims on idempotency keys live in the table too, under ids that no image can have:
 `claim#<owner>#<SHA-256 of the key>`. Their `expires-at` is the table's TTL attribute, which
-only cleans up: DynamoDB may take days over it, so what counts is compared here.
+only cleans up: DynamoDB may take days over it, so what counts is compared here. The days of
+`listing.Calendar` are there as well, under ids of that kind.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from dandyroll.aws.listing import Calendar, index_key, list_ids
 from dandyroll.aws.table import KEY, Table
 from dandyroll.errors import Conflict, NotFound, StoreUnavailable
-from dandyroll.models import Changes, Claim, Row, Status
+from dandyroll.models import Changes, Claim, Page, Row, Status
 
 _RACES = 20  # lost in a row before we think that something else is wrong
 _HOLDING = ("holder", "lease-until", "expires-at")  # what no two claims have in common
@@ -23,13 +25,15 @@ class DynamoCatalogue:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._calendar = Calendar(table)
 
     def create(self, row: Row) -> None:
-        if self._table.put(row.to_json(), seen=None):
+        self._calendar.note(row)
+        if self._table.put({**row.to_json(), **index_key(row)}, seen=None):
             return
         standing = self.get(row.image_id)
         same = standing.sha256 == row.sha256 and standing.owner == row.owner
-        if not (same and standing.status == "awaiting"):
+        if standing.status != "awaiting" or not same or row.sha256 is None:
             raise Conflict(f"There is an image {row.image_id} already.")
 
     def get(self, image_id: str) -> Row:
@@ -39,18 +43,34 @@ class DynamoCatalogue:
         return Row.from_json(item)
 
     def advance(self, image_id: str, status: Status, changes: Changes) -> Row:
+        return self._move(image_id, lambda row: row.advanced(status, changes))
+
+    def restart(self, image_id: str) -> Row:
+        return self._move(image_id, Row.restarted)
+
+    def _move(self, image_id: str, rule: Callable[[Row], Row | None]) -> Row:
         # Read, decide by the row's own rule, write if the row is still the one decided on. A
         # rank in the condition would save the read, but say the rule a second time.
         for _ in range(_RACES):
             row = self.get(image_id)
-            moved = row.advanced(status, changes)
+            moved = rule(row)
             if moved is None:
                 return row
             before, after = row.to_json(), moved.to_json()
             new = {name: value for name, value in after.items() if before.get(name) != value}
-            if self._table.update(image_id, new, seen={"status": row.status}):
+            gone = before.keys() - after.keys()
+            if self._table.update(image_id, new, seen={"status": row.status}, gone=gone):
                 return moved
         raise _too_many_races()
+
+    def list(self, owner: str | None, status: Status | None, limit: int, cursor: str) -> Page:
+        ids, left = list_ids(self._table, self._calendar, owner, status, limit, cursor)
+        items = self._table.find_all(ids)  # the index is a moment behind, and has no whole rows
+        rows = (Row.from_json(items[image_id]) for image_id in ids if image_id in items)
+        return Page(tuple(row for row in rows if status in (None, row.status)), left)
+
+    def delete(self, image_id: str) -> None:
+        self._table.delete(image_id)
 
     def withdraw(self, row: Row) -> None:
         """Take back a row whose upload could not be stored.

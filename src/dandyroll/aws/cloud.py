@@ -4,7 +4,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+_CONNECT_S, _READ_S, _ATTEMPTS = 2, 4, 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,36 @@ class Cloud:
             secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY", ""),
             session_token=environ.get("AWS_SESSION_TOKEN", ""),
         )
+
+    def client(self, service: str) -> Any:
+        """A client of that AWS service. Making one takes 150 ms; it asks nothing of AWS yet."""
+        # Imported here, for functions that are done without; and a session of botocore's own,
+        # since through boto3 the same client takes 40 ms longer.
+        from botocore.config import Config
+        from botocore.session import get_session
+
+        return get_session().create_client(
+            service,
+            region_name=self.region,
+            endpoint_url=self.endpoint_url or None,
+            verify=self.ca_bundle or None,
+            aws_access_key_id=self.access_key_id or None,
+            aws_secret_access_key=self.secret_access_key or None,
+            aws_session_token=self.session_token or None,
+            config=Config(
+                connect_timeout=_CONNECT_S,
+                read_timeout=_READ_S,
+                retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+                max_pool_connections=32,
+                s3={"addressing_style": "path"} if self.endpoint_url else {},
+            ),
+        )
+
+    def bucket_url(self, bucket: str) -> str:
+        """Where the bucket's objects are to be had, by whoever has leave."""
+        if self.endpoint_url:
+            return f"{self.endpoint_url.rstrip('/')}/{bucket}"
+        return f"https://{bucket}.s3.{self.region}.amazonaws.com"
 
     def certificates(self) -> bytes | None:
         return Path(self.ca_bundle).read_bytes() if self.ca_bundle else None

@@ -18,7 +18,7 @@ from dandyroll.trace_id import TRACE_ID_HEADER, parse_traceparent
 log = logging.getLogger("dandyroll.aws")
 
 _TRACE = re.compile(r"(?:^|;)\s*Root=([0-9A-Za-z-]{1,64})(?:;|$)")
-_TEXT = ("application/json", "application/problem+json")
+_TEXT = ("application/json", "application/problem+json", "text/")
 
 
 def serve(handler: Handler, event: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from functools import cache, partial
 from dandyroll.aws.accept import accept
 from dandyroll.aws.catalogue import DynamoCatalogue
 from dandyroll.aws.cloud import Cloud
-from dandyroll.aws.objects import S3ObjectStore, open_store
+from dandyroll.aws.executions import Executions, retry
+from dandyroll.aws.objects import S3ObjectStore
 from dandyroll.aws.table import Table
+from dandyroll.aws.tickets import give_ticket
 from dandyroll.keys import original_key
 from dandyroll.models import Header, Limits, Row
 from dandyroll.policy import DEFAULT
@@ -26,13 +28,15 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
         if not getattr(settings, name):
             raise BadSetting(f"DANDYROLL_{name.upper()}: expected a name; got none.")
     cloud = cloud or Cloud.from_env()
-    objects = S3ObjectStore(open_store(settings.bucket, cloud))
+    objects = S3ObjectStore(settings.bucket, cloud)
     catalogue = DynamoCatalogue(Table(settings.table, cloud))
     return Home(
         objects=objects,
         catalogue=catalogue,
         probe=partial(_probe, limits=settings.limits),
         accept=partial(_accept, objects, catalogue),
+        retry=partial(retry, catalogue, Executions(settings.state_machine, cloud)),
+        ticket=partial(give_ticket, cloud, settings.bucket, settings.ticket_lifetime_s),
         elsewhere=partial(_elsewhere, objects, settings.max_answer_bytes),
         health=lambda: {"home": "aws"},
         bucket=settings.bucket,

@@ -7,9 +7,11 @@ the machine ends on it without a word.
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dandyroll import pipeline
+from dandyroll.aws.tickets import is_unread, read_original
 from dandyroll.errors import Conflict, NotFound
 from dandyroll.intake import adopt
 from dandyroll.keys import image_id_of
@@ -24,7 +26,19 @@ log = logging.getLogger("dandyroll.aws")
 def begin(home: Home, event: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
     """The first stage: from the object that was created to a job, and through the stage."""
     row = row_of(home, event["key"], event["trace_id"])
-    return _run(home, pipeline.first_job(row), stage, event["trace_id"])
+    job = _unread_job(home, row) if is_unread(row) else pipeline.first_job(row)
+    return _run(home, job, stage, event["trace_id"])
+
+
+def _unread_job(home: Home, row: Row) -> Job:
+    """The first job of a ticket's image. The row says what its bytes are from here on.
+
+    The job says it too: the row of an image tried again is `uploaded` and moves on only after
+    the stage.
+    """
+    facts = read_original(home, row)
+    row = home.catalogue.advance(row.image_id, "uploaded", facts)
+    return replace(pipeline.first_job(row), image_format=str(facts.image_format), changes=facts)
 
 
 def go_on(home: Home, event: Mapping[str, Any], stage: Stage) -> dict[str, Any]:

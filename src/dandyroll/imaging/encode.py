@@ -8,14 +8,6 @@ from dandyroll.imaging.vips import DECODE_ERRORS, pyvips
 from dandyroll.models import NO_CREDIT, Animation
 from dandyroll.policy import Encoding
 
-CONTENT_TYPES = {
-    "JPEG": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-    "GIF": "image/gif",
-    "AVIF": "image/avif",
-}
-
 _PIXELS_PER_MM = 72 / 25.4  # the usual non-statement, in place of what a scanner wrote
 _ONE_STEP_MS = 1000
 

@@ -9,6 +9,7 @@ from dandyroll.errors import (
     TruncatedImage,
     UnsupportedFormat,
 )
+from dandyroll.formats import CONTENT_TYPES, EXTENSIONS
 from dandyroll.imaging import heic
 from dandyroll.imaging.budget import weigh
 from dandyroll.imaging.structure import read_structure, sniff
@@ -26,17 +27,6 @@ LOADERS: dict[str, Callable[..., Any]] = {
     "SVG": bool,  # read by us alone until it is drawn
 }
 """The one loader of each format; a file is never offered to another."""
-
-_TYPES = {
-    "JPEG": ("image/jpeg", "jpg"),
-    "PNG": ("image/png", "png"),
-    "WEBP": ("image/webp", "webp"),
-    "GIF": ("image/gif", "gif"),
-    "TIFF": ("image/tiff", "tif"),
-    "AVIF": ("image/avif", "avif"),
-    "HEIC": ("image/heic", "heic"),
-    "SVG": ("image/svg+xml", "svg"),
-}
 
 TAKEN = "an image as JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC or SVG"
 
@@ -78,11 +68,10 @@ def read_header(data: bytes, limits: Limits) -> Header:
         LOADERS[image_format](data)
     except DECODE_ERRORS as error:
         raise CorruptImage(f"The {image_format} file's header cannot be read.") from error
-    content_type, extension = _TYPES[image_format]
     return Header(
         image_format,
-        content_type,
-        extension,
+        CONTENT_TYPES[image_format],
+        EXTENSIONS[image_format],
         structure.width,
         structure.height,
         frames=len(structure.animation.delays_ms) if structure.animation else None,

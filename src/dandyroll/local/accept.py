@@ -49,3 +49,10 @@ def _store(objects: FileObjectStore, catalogue: SqliteCatalogue, row: Row, data:
             objects.delete(key)
         raise
     return uploaded
+
+
+def retry(catalogue: SqliteCatalogue, queue: Queue, row: Row) -> Row:
+    """Keeps the promise of `ports.Home.retry`."""
+    restarted = catalogue.restart(row.image_id)
+    queue.put(row.image_id)
+    return restarted

@@ -166,7 +166,7 @@ def _add_image(
 
 def _named(row: Row) -> Iterator[tuple[str, int, str, bool]]:
     """The objects a row names: key, size in bytes, SHA-256, and whether it may be absent yet."""
-    if row.original_deleted_at is None:
+    if row.original_deleted_at is None and row.sha256 is not None:
         awaited = row.status == "awaiting"
         yield original_key(row.image_id), row.size_bytes, row.sha256, awaited
     if row.processed is not None:

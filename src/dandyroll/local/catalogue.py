@@ -7,12 +7,14 @@ from typing import Any
 
 import apsw
 
+from dandyroll.cursor import decode_cursor, encode_cursor
 from dandyroll.errors import Conflict, NotFound
 from dandyroll.local.database import Database
-from dandyroll.local.outbox import add_settled_event
+from dandyroll.local.outbox import add_event, add_settled_event
 from dandyroll.local.queue import add_job, remove_job
 from dandyroll.local.quota import check_quota
-from dandyroll.models import SETTLED, Changes, Claim, Job, Row, Status
+from dandyroll.models import SETTLED, Changes, Claim, Job, Page, Row, Status
+from dandyroll.pipeline import first_job
 
 
 class SqliteCatalogue:
@@ -40,7 +42,7 @@ class SqliteCatalogue:
         """Whether its owner may add the row, as it looks now. Raises as `create` does."""
         check_quota(self._database.read(), row)
 
-    def has(self, image_id: str, sha256: str) -> bool:
+    def has(self, image_id: str, sha256: str | None) -> bool:
         """Whether there is a row of that id, and for those bytes."""
         try:
             return _get(self._database.read(), image_id).sha256 == sha256
@@ -49,13 +51,6 @@ class SqliteCatalogue:
 
     def get(self, image_id: str) -> Row:
         return _get(self._database.read(), image_id)
-
-    def latest(self, limit: int) -> list[Row]:
-        """The rows whose ids were minted last, newest first: an id begins with its time."""
-        sql = """SELECT row FROM "image-metadata" WHERE "image-id" BETWEEN 'upload-0' AND 'upload-:'
-                 ORDER BY "image-id" DESC LIMIT ?"""
-        found = self._database.read().execute(sql, (limit,))
-        return [Row.from_json(json.loads(str(row))) for (row,) in found]
 
     def advance(self, image_id: str, status: Status, changes: Changes) -> Row:
         def operation(connection: apsw.Connection) -> Row:
@@ -68,6 +63,65 @@ class SqliteCatalogue:
                 remove_job(connection, image_id)
                 add_settled_event(connection, advanced)
             return advanced
+
+        return self._database.write(operation)
+
+    def restart(self, image_id: str) -> Row:
+        def operation(connection: apsw.Connection) -> Row:
+            row = _get(connection, image_id)
+            restarted = row.restarted()
+            if restarted is None:
+                return row
+            _replace(connection, restarted)
+            add_job(connection, first_job(restarted))
+            return restarted
+
+        return self._database.write(operation)
+
+    def list(self, owner: str | None, status: Status | None, limit: int, cursor: str) -> Page:
+        conditions: list[tuple[str, tuple[str, ...]]] = []
+        if owner is not None:
+            conditions.append(("owner = ?", (owner,)))
+        if status is not None:
+            conditions.append(("status = ?", (status,)))
+        if cursor:
+            conditions.append(('(created_date, "image-id") < (?, ?)', decode_cursor(cursor)))
+        where = " AND ".join(text for text, _ in conditions) or "true"
+        bindings = [part for _, parts in conditions for part in parts]
+        order = 'ORDER BY created_date DESC, "image-id" DESC LIMIT ?'
+        sql = f'SELECT row FROM "image-metadata" WHERE {where} {order}'  # noqa: S608 - literals
+        found = list(self._database.read().execute(sql, (*bindings, limit + 1)))
+        rows = tuple(Row.from_json(json.loads(str(row))) for (row,) in found[:limit])
+        if len(found) <= limit:
+            return Page(rows, None)
+        return Page(rows, encode_cursor(rows[-1].created_date, rows[-1].image_id))
+
+    def delete(self, image_id: str) -> None:
+        def operation(connection: apsw.Connection) -> None:
+            try:
+                row = _get(connection, image_id)
+            except NotFound:
+                return
+            connection.execute('DELETE FROM "image-metadata" WHERE "image-id" = ?', (image_id,))
+            remove_job(connection, image_id)
+            add_event(connection, "image.deleted", row)
+
+        self._database.write(operation)
+
+    def upload_arrived(self, image_id: str, changes: Changes) -> Row:
+        """Move an `awaiting` row to `uploaded` and write its job, in one transaction.
+
+        A row that has moved on stays as it is. Raises `NotFound` if there is none.
+        """
+
+        def operation(connection: apsw.Connection) -> Row:
+            row = _get(connection, image_id)
+            arrived = row.advanced("uploaded", changes)
+            if arrived is None:
+                return row
+            _replace(connection, arrived)
+            add_job(connection, first_job(arrived))
+            return arrived
 
         return self._database.write(operation)
 
@@ -119,7 +173,7 @@ def _create(connection: apsw.Connection, row: Row) -> None:
         _insert(connection, row)
         return
     same_upload = (standing.owner, standing.sha256) == (row.owner, row.sha256)
-    if standing.status != "awaiting" or not same_upload:
+    if standing.status != "awaiting" or not same_upload or row.sha256 is None:
         raise Conflict(f"There is a row {row.image_id} already.")
     if row.status != "awaiting":
         _replace(connection, row)

@@ -23,22 +23,28 @@ from dandyroll.api_keys import parse_api_key
 from dandyroll.errors import BodyTimeout, DandyrollError
 from dandyroll.local.admission import Admission
 from dandyroll.local.page import page_routes
+from dandyroll.local.tickets import Tickets
 from dandyroll.logs import note, noted
 from dandyroll.ports import Home
 from dandyroll.trace_id import mint_trace_id
 
 _BODIES = 16  # uploads read into memory at once; the next ones wait in their sockets
+_FILES = 8  # ticketed files written to disk at once
 _THREADS = 32
 _WAITING_THREADS = 64  # for `?wait=`: they sleep, and must not keep others waiting
 
 Endpoint = Callable[[AsgiRequest], Awaitable[AsgiResponse]]
 
 
-def create_app(home: Home, admission: Admission) -> Starlette:
+def create_app(home: Home, admission: Admission, tickets: Tickets) -> Starlette:
     """The whole API as an ASGI application, one Starlette route for each of `ROUTES`."""
-    gateway = Gateway(home, admission)
+    gateway = Gateway(home, admission, tickets)
     app = Starlette(
-        routes=[*(gateway.route(route) for route in ROUTES), *page_routes()],
+        routes=[
+            *(gateway.route(route) for route in ROUTES),
+            AsgiRoute("/uploads/{file_name}", gateway.put_upload, methods=["PUT"]),
+            *page_routes(),
+        ],
         exception_handlers={HTTPException: gateway.unknown},
     )
     app.router.redirect_slashes = False
@@ -48,10 +54,12 @@ def create_app(home: Home, admission: Admission) -> Starlette:
 class Gateway:
     """Turns ASGI requests into ours and our responses into ASGI's."""
 
-    def __init__(self, home: Home, admission: Admission) -> None:
+    def __init__(self, home: Home, admission: Admission, tickets: Tickets) -> None:
         self._home = home
         self._admission = admission
+        self._tickets = tickets
         self._bodies = asyncio.Semaphore(_BODIES)
+        self._files = asyncio.Semaphore(_FILES)
         self._threads = CapacityLimiter(_THREADS)
         self._waiting_threads = CapacityLimiter(_WAITING_THREADS)
 
@@ -63,6 +71,22 @@ class Gateway:
         asgi_route = AsgiRoute(path, endpoint, methods=[route.method])
         asgi_route.methods = {route.method}  # no HEAD of Starlette's own making
         return asgi_route
+
+    async def put_upload(self, request: AsgiRequest) -> AsgiResponse:
+        """The URL of a ticket: its signature is all the leave it takes."""
+        try:
+            image_id, size_bytes = self._tickets.check(
+                request.path_params["file_name"], request.query_params, request.headers
+            )
+            async with self._files, asyncio.timeout(self._home.settings.ticket_lifetime_s):
+                await self._tickets.receive(image_id, size_bytes, request.stream())
+        except DandyrollError as error:
+            return _to_asgi(problem(error, _trace_id()))
+        except TimeoutError:
+            return _to_asgi(problem(BodyTimeout("The ticket ended meanwhile."), _trace_id()))
+        except ClientDisconnect:
+            return AsgiResponse(status_code=400)  # nobody is there to read it
+        return AsgiResponse(status_code=200)
 
     async def unknown(self, request: AsgiRequest, error: Exception) -> AsgiResponse:
         try:
@@ -86,7 +110,7 @@ class Gateway:
         return response
 
     async def _handle(self, route: Route, request: AsgiRequest) -> AsgiResponse:
-        if route.method == "GET":
+        if route.method in ("GET", "DELETE"):
             limiter = self._waiting_threads if "wait" in request.query_params else self._threads
             return await self._in_thread(route, _from_asgi(request, b""), limiter)
         async with self._bodies:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Self
 
+from dandyroll.errors import Busy
 from dandyroll.keys import RENDITIONS
 from dandyroll.local import accept, faults
 from dandyroll.local.admission import Admission, open_admission
@@ -23,11 +24,12 @@ from dandyroll.local.objects import FileObjectStore
 from dandyroll.local.queue import Queue
 from dandyroll.local.receivers import set_mail
 from dandyroll.local.sweep import Sweeper
+from dandyroll.local.tickets import Tickets, ticket_secret
 from dandyroll.local.upkeep import Upkeep
 from dandyroll.local.usage import UsageCounter
 from dandyroll.local.worker_options import WorkerOptions
 from dandyroll.local.workers import Probes, Worker
-from dandyroll.models import Header
+from dandyroll.models import Header, Row, Ticket
 from dandyroll.policy import DEFAULT
 from dandyroll.ports import Home
 from dandyroll.settings import BadSetting, Settings
@@ -52,6 +54,7 @@ class LocalHome:
     home: Home
     database: Database
     admission: Admission
+    tickets: Tickets
     deliveries: Deliveries
     readings: tuple[Reading, ...]
     resources: ExitStack
@@ -96,6 +99,15 @@ def open_home(settings: Settings) -> LocalHome:
         def health() -> dict[str, str | int]:
             return {"home": "local", "workers": workers, "queued": len(queue)}
 
+        tickets = Tickets(
+            objects,
+            catalogue,
+            queue,
+            probes,
+            ticket_secret(database),
+            settings.public_url,
+            settings.ticket_lifetime_s,
+        )
         readings = (
             Reading("dandyroll_jobs_queued", "Jobs that wait for a worker.", lambda: len(queue)),
             Reading("dandyroll_jobs_running", "Jobs that workers have now.", dispatcher.busy),
@@ -106,11 +118,13 @@ def open_home(settings: Settings) -> LocalHome:
         )
         faults.arm(settings.fault)
         deliveries.start()
-        home = _wire(settings, objects, catalogue, queue, probes, health)
+        home = _wire(settings, objects, catalogue, queue, probes, tickets.give, health)
         admission = open_admission(database, usage, settings)
         sweeper = Sweeper(Upkeep(home, objects, catalogue, database, queue))
         resources.callback(sweeper.close)
-        return LocalHome(home, database, admission, deliveries, readings, resources.pop_all())
+        return LocalHome(
+            home, database, admission, tickets, deliveries, readings, resources.pop_all()
+        )
 
 
 @contextmanager
@@ -126,7 +140,7 @@ def open_upkeep(settings: Settings) -> Iterator[Upkeep]:
         catalogue, queue = SqliteCatalogue(database), Queue(database)
         worker = Worker(WorkerOptions.from_settings(settings, objects_root(settings.data_dir)))
         resources.callback(worker.kill)  # it starts with its first header
-        home = _wire(settings, objects, catalogue, queue, worker.probe, dict)
+        home = _wire(settings, objects, catalogue, queue, worker.probe, _no_ticket, dict)
         yield Upkeep(home, objects, catalogue, database, queue)
 
 
@@ -136,6 +150,7 @@ def _wire(
     catalogue: SqliteCatalogue,
     queue: Queue,
     probe: Callable[[bytes], Header],
+    ticket: Callable[[Row], Ticket],
     health: Callable[[], dict[str, str | int]],
 ) -> Home:
     def s3_url(image_id: str) -> str:
@@ -146,6 +161,8 @@ def _wire(
         catalogue=catalogue,
         probe=probe,
         accept=partial(accept.accept, objects, catalogue, queue),
+        retry=partial(accept.retry, catalogue, queue),
+        ticket=ticket,
         elsewhere=lambda key, size_bytes: None,
         health=health,
         bucket=BUCKET,
@@ -153,6 +170,10 @@ def _wire(
         policy=DEFAULT,
         settings=settings,
     )
+
+
+def _no_ticket(row: Row) -> Ticket:
+    raise Busy("Only a running server gives tickets.")
 
 
 def open_database(data_dir: Path) -> Database:

@@ -9,9 +9,10 @@ import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from dandyroll.errors import Conflict, NotFound, StoreUnavailable
 from dandyroll.local.faults import fault
@@ -39,23 +40,44 @@ class FileObjectStore:
         self._temporary.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, data: bytes, content_type: str, *, if_absent: bool = False) -> None:
-        path = self._path(key)
-        temporary = self._temporary / f"{os.getpid()}-{secrets.token_hex(8)}"
+        with self.incoming() as file:
+            try:
+                file.write(data)
+            except OSError as error:
+                raise _unwritten() from error
+            self.keep(file, key, if_absent=if_absent)
+
+    @contextmanager
+    def incoming(self) -> Iterator[BinaryIO]:
+        """A temporary file for an object that comes in parts; gone afterwards unless kept."""
+        path = self._temporary / f"{os.getpid()}-{secrets.token_hex(8)}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_synced(temporary, data)
+            file = path.open("xb")
+        except OSError as error:
+            raise _unwritten() from error
+        try:
+            with file:
+                yield file
+        finally:
+            path.unlink(missing_ok=True)
+
+    def keep(self, file: BinaryIO, key: str, *, if_absent: bool = False) -> None:
+        """Make an incoming file the object of that key, as `put` promises it."""
+        path = self._path(key)
+        try:
+            file.flush()
+            os.fsync(file.fileno())
             fault("object-written")
+            path.parent.mkdir(parents=True, exist_ok=True)
             if if_absent:
-                os.link(temporary, path)  # unlike rename, fails where the name is taken
+                os.link(file.name, path)  # unlike rename, fails where the name is taken
             else:
-                temporary.replace(path)
+                Path(file.name).replace(path)
             sync_folder(path.parent)
         except FileExistsError:
             raise Conflict(f"There is an object {key} already.") from None
         except OSError as error:
-            raise StoreUnavailable("The object could not be stored.", retry_after_s=5) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+            raise _unwritten() from error
         fault("object-renamed")
 
     def get(self, key: str) -> bytes:
@@ -77,7 +99,8 @@ class FileObjectStore:
             raise StoreUnavailable("The object could not be deleted.", retry_after_s=5) from error
 
     def list(self, prefix: str) -> Iterator[str]:
-        paths = (path for path in self._root.rglob("*") if path.is_file())
+        folder = self._root.joinpath(*PurePosixPath(prefix.rpartition("/")[0]).parts)
+        paths = (path for path in folder.rglob("*") if path.is_file())
         keys = (path.relative_to(self._root).as_posix() for path in paths)
         yield from sorted(
             key for key in keys if key.startswith(prefix) and not key.startswith(_TEMPORARY)
@@ -130,6 +153,10 @@ class FileObjectStore:
         return self._root.joinpath(*parts)
 
 
+def _unwritten() -> StoreUnavailable:
+    return StoreUnavailable("The object could not be stored.", retry_after_s=5)
+
+
 def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
     try:
         found = list(os.scandir(folder))
@@ -143,13 +170,6 @@ def _walk(folder: Path, prefix: str) -> Iterator[Entry]:
             elif entry.is_file(follow_symlinks=False):  # no link or pipe is an object
                 stat = entry.stat(follow_symlinks=False)
                 yield Entry(key, folder / entry.name, stat.st_size, stat.st_ctime)
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import apsw
 
+from dandyroll.api.delete_image import remove_image
 from dandyroll.keys import original_key
-from dandyroll.local.upkeep import Upkeep, remove_image
+from dandyroll.local.upkeep import Upkeep
 from dandyroll.models import Status
 
 log = logging.getLogger("dandyroll.audit")
@@ -25,7 +26,7 @@ def expire(upkeep: Upkeep, now: float, stop: Callable[[], bool]) -> tuple[int, i
     )
     for status, kept_days in days:
         for image_id in _older(upkeep, status, kept_days, now, stop):
-            remove_image(upkeep, image_id)
+            remove_image(upkeep.home, image_id)
             log.info("image deleted: its time was up", extra={"image_id": image_id})
             images += 1
     whole = "AND row ->> '$.original_deleted_at' IS NULL"

@@ -127,6 +127,18 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
     CREATE INDEX delivery_due ON delivery (receiver_id, due_at) WHERE state = 'pending';
     """,
+    """
+    ALTER TABLE "image-metadata"
+        ADD COLUMN created_date TEXT GENERATED ALWAYS AS (row ->> '$.created_date') VIRTUAL;
+    CREATE INDEX image_by_date ON "image-metadata" (created_date, "image-id");
+    CREATE INDEX image_by_owner ON "image-metadata" (owner, created_date, "image-id");
+    CREATE INDEX image_by_status ON "image-metadata" (status, owner, created_date, "image-id");
+
+    CREATE TABLE secret (
+        name TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

@@ -52,7 +52,11 @@ def folder_source(data_dir: Path, key: str) -> Iterator[Source]:
     database = open_database(data_dir)
     catalogue = SqliteCatalogue(database)
     try:
-        yield Source(url, lambda: fetch(url, "/metrics", key), lambda: catalogue.latest(LATEST))
+        yield Source(
+            url,
+            lambda: fetch(url, "/metrics", key),
+            lambda: list(catalogue.list(None, None, LATEST, "").rows),
+        )
     finally:
         database.close()
 

@@ -9,16 +9,14 @@ import apsw
 
 from dandyroll.errors import BodyTooLarge, NotFound
 from dandyroll.intake import ADOPTED_OWNER, adopt
-from dandyroll.keys import image_id_of, original_key, rendition_key
+from dandyroll.keys import image_id_of
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.database import Database
 from dandyroll.local.objects import Entry, FileObjectStore
-from dandyroll.local.queue import Queue, add_job, remove_job
+from dandyroll.local.queue import Queue, add_job
 from dandyroll.models import Row
 from dandyroll.pipeline import first_job
 from dandyroll.ports import Home
-
-_MAX_ADOPTED_BYTES = 100_000_000  # it is read into memory whole
 
 State = Literal["owned", "deleted", "claimed", "ownerless", "misnamed"]
 """Of an original: its row is there; its row says that it was deleted; an upload that broke off
@@ -67,8 +65,9 @@ def adopt_original(upkeep: Upkeep, entry: Entry) -> Row:
     May be called again where it broke off. Raises what `intake.adopt` and `Home.accept` raise,
     and `BodyTooLarge`.
     """
-    if entry.size_bytes > _MAX_ADOPTED_BYTES:
-        raise BodyTooLarge(f"Expected at most {_MAX_ADOPTED_BYTES} bytes; got {entry.size_bytes}.")
+    most_bytes = upkeep.home.settings.max_upload_bytes  # it is read into memory whole
+    if entry.size_bytes > most_bytes:
+        raise BodyTooLarge(f"Expected at most {most_bytes} bytes; got {entry.size_bytes}.")
     upkeep.objects.sync(entry.key)  # whoever put it there may not have
     image_id = image_id_of(entry.key)
     if _exists(upkeep, image_id):
@@ -100,19 +99,6 @@ def process_anew(upkeep: Upkeep, row: Row) -> bool:
     if done:
         upkeep.queue.put(row.image_id)
     return done
-
-
-def remove_image(upkeep: Upkeep, image_id: str) -> None:
-    """Remove all there is of an image: objects first, so that what broke off is begun again."""
-
-    def operation(connection: apsw.Connection) -> None:
-        connection.execute('DELETE FROM "image-metadata" WHERE "image-id" = ?', (image_id,))
-        remove_job(connection, image_id)
-
-    upkeep.objects.delete(original_key(image_id))
-    upkeep.objects.delete(rendition_key(image_id))
-    upkeep.database.write(operation)
-    upkeep.objects.delete(rendition_key(image_id))  # of a worker that saved it between the two
 
 
 def _exists(upkeep: Upkeep, image_id: str) -> bool:

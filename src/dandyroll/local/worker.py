@@ -4,12 +4,13 @@
 
 It confines itself, then answers one message after another over the socket it was given, and
 ends when its server does. `run` takes a job through all stages and stores the rendition; `probe`
-reads the header of the bytes that follow; `process` makes one file into another; `confinement`
-says what holds it. It writes no row: the server does.
+reads the header of the bytes that follow, `examine` that of an object; `process` makes one file
+into another; `confinement` says what holds it. It writes no row: the server does.
 Its stderr is the server's to read: log lines there carry the trace id that came with a message.
 """
 
 import ctypes
+import hashlib
 import json
 import logging
 import signal
@@ -64,6 +65,11 @@ def _answer(message: dict[str, Any], body: bytes, options: WorkerOptions) -> dic
         if message["do"] == "probe":
             fault("worker-probing")
             return {"header": asdict(read_header(body, limits))}
+        if message["do"] == "examine":
+            fault("worker-probing")
+            data = FileObjectStore(options.objects_root).get(message["key"])
+            header, sha256 = read_header(data, limits), hashlib.sha256(data).hexdigest()
+            return {"header": asdict(header), "sha256": sha256, "size_bytes": len(data)}
         if message["do"] == "process":
             source = Path(message["source"])
             fault("worker-decoding", source.name)

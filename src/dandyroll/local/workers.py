@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dandyroll import errors
 from dandyroll.errors import (
@@ -31,6 +33,8 @@ from dandyroll.logs import noted, relay
 from dandyroll.models import Header, Job
 
 log = logging.getLogger("dandyroll.workers")
+
+T = TypeVar("T")
 
 _PROBE_TIMEOUT_S = 10
 _PROBE_TRIES = 2  # the first worker may have died of another cause than these bytes
@@ -71,6 +75,11 @@ class Worker:
     def probe(self, data: bytes) -> Header:
         """The header. Raises what `read_header` raises, `WorkerCrashed`, `StageTimeout`."""
         return Header(**self._ask(_PROBE_TIMEOUT_S, {"do": "probe"}, data)["header"])
+
+    def examine(self, key: str) -> tuple[Header, str, int]:
+        """Header, SHA-256 and size in bytes of an object. Raises as `probe` does, `NotFound`."""
+        answer = self._ask(_PROBE_TIMEOUT_S, {"do": "examine", "key": key})
+        return Header(**answer["header"]), answer["sha256"], answer["size_bytes"]
 
     def process(self, source: Path, target: Path, timeout_s: float) -> None:
         """Make one file into another. Raises as `run` does, and `StoreUnavailable`."""
@@ -195,14 +204,24 @@ class Probes:
 
     def __call__(self, data: bytes) -> Header:
         """Keeps the promise of `ports.Home.probe`. Raises `Busy` if no worker is free in time."""
+        return self._with_a_worker(lambda worker: worker.probe(data))
+
+    def examine(self, key: str) -> tuple[Header, str, int]:
+        """The same for an object, however large: header, SHA-256 and size in bytes."""
+        return self._with_a_worker(lambda worker: worker.examine(key))
+
+    def _with_a_worker(self, ask: Callable[[Worker], T]) -> T:
         try:
             worker = self._idle.get(timeout=_PROBE_TIMEOUT_S)
         except queue.Empty:
             raise Busy("Every worker is busy.", retry_after_s=2) from None
         try:
-            return _probe(worker, data)
+            for _ in range(_PROBE_TRIES):
+                with suppress(WorkerCrashed, StageTimeout):
+                    return ask(worker)
         finally:
             self._idle.put(worker)
+        raise CorruptImage("Expected a readable header; reading it killed the reader.")
 
     def pids(self) -> list[int]:
         return [worker.pid for worker in self._workers if worker.pid is not None]
@@ -210,15 +229,6 @@ class Probes:
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
-
-
-def _probe(worker: Worker, data: bytes) -> Header:
-    for _ in range(_PROBE_TRIES):
-        try:
-            return worker.probe(data)
-        except (WorkerCrashed, StageTimeout):
-            continue
-    raise CorruptImage("Expected a readable header; reading it killed the reader.")
 
 
 def _named(class_name: str) -> type[DandyrollError]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from dandyroll.aws.failures import error_of
 from dandyroll.aws.home import this_home
+from dandyroll.aws.tickets import discard_unread
 from dandyroll.errors import Conflict, DandyrollError, NotFound
 from dandyroll.intake import ADOPTED_OWNER, new_row
 from dandyroll.keys import image_id_of
@@ -27,7 +28,10 @@ def handler(event: dict[str, Any], context: object) -> None:
         image_id = image_id_of(key)
     except NotFound:  # a name that no image can have: the log is all there can be
         return
-    if record_failure(image_id, error, home.catalogue) is None and key in home.objects.list(key):
+    failed = record_failure(image_id, error, home.catalogue)
+    if failed is not None:
+        discard_unread(home, failed, error)
+    elif key in home.objects.list(key):
         row = _unread_row(home, image_id, event["size_bytes"], trace_id)
         _record_refused(home, row, error)
 

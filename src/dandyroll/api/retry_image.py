@@ -1,0 +1,19 @@
+"""`POST /images/{file-name}/retry`: have a failed image processed anew."""
+
+from dandyroll.api.access import authorise, owned_row
+from dandyroll.api.http import Request, Response, json_response
+from dandyroll.keys import parse_image_id
+from dandyroll.ports import Home
+
+
+def retry_image(home: Home, request: Request) -> Response:
+    """202 with the row: `uploaded` again where it had failed, else as it was.
+
+    Raises `Forbidden`, `Scope`, `NotFound`.
+    """
+    key = authorise(request, "write")
+    row = owned_row(home, key, parse_image_id(request.params["file-name"]))
+    if row.status == "failed":
+        row = home.retry(row)
+    location = f"/get-image-metadata/{row.image_id}"
+    return json_response(202, row.to_json(), Location=location)
