@@ -2,12 +2,16 @@
 
 import itertools
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import pytest
 
 from tests import pictures
 from tests.contract.client import READ_WRITE, Client
 from tests.contract.test_api import bad_bodies
+from tests.imaging.hostile import hostile
 from tests.local.served_home import ServedHome, open_served_home
 
 REQUESTS = 2_000
@@ -25,6 +29,39 @@ def test_two_thousand_bad_requests_leave_nothing(tmp_path: Path) -> None:
         _send(client, list(itertools.islice(itertools.cycle(requests), REQUESTS)))
         assert _memory_kb(served) - before_kb <= GROWTH_KB, f"after {REQUESTS} of {kinds} kinds"
         assert _files(tmp_path) == files
+        assert client.processed(client.upload(pictures.jpeg())).status == 200
+
+
+@pytest.mark.slow
+def test_a_thousand_hostile_files_get_typed_answers(tmp_path: Path) -> None:
+    """Every format cut, flipped, bombed, polyglot: refused with a code, or settled."""
+    files = list(hostile())
+    assert len(files) >= 1_000
+    with open_served_home(tmp_path, workers=2) as served:
+        client = Client.new(served)
+        for _, data in files[:200]:  # what is allocated once is allocated now
+            client.send("POST", "/upload", data)
+        before_kb = _memory_kb(served)
+
+        def send(file: tuple[str, bytes]) -> str:
+            name, data = file
+            answer = client.send("POST", "/upload", data)
+            if answer.status != 201:
+                status, code = answer.problem
+                assert 400 <= status < 500, (name, answer.body)
+                return str(code)
+            image_id = answer.json["image_id"]
+            settled = client.processed(image_id)
+            if settled.status == 200:
+                return "processed"
+            assert settled.problem == (409, "image_failed"), (name, settled.body)
+            return "failed: " + str(client.row(image_id)["error"]["code"])
+
+        with ThreadPoolExecutor(4) as threads:
+            outcomes = Counter(threads.map(send, files))
+        growth_kb = _memory_kb(served) - before_kb
+        print(dict(outcomes), f"growth {growth_kb} kB")
+        assert growth_kb <= GROWTH_KB
         assert client.processed(client.upload(pictures.jpeg())).status == 200
 
 

@@ -3,12 +3,13 @@
 import logging
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dandyroll.errors import Conflict, CorruptImage, NotFound
-from dandyroll.intake import ADOPTED_OWNER, adopt
+from dandyroll.intake import ADOPTED_OWNER, adopt, awaited_row
 from dandyroll.keys import original_key, rendition_key
 from dandyroll.local.database import Database
 from dandyroll.local.sweep import Sweep, Swept
@@ -200,3 +201,29 @@ def test_the_server_sweeps_when_it_starts_and_again(tmp_path: Path) -> None:
         assert client.original(new).status == 200
     finally:
         served.close()
+
+
+def test_tickets_whose_time_is_up_are_settled(tmp_path: Path) -> None:
+    with open_kept_home(tmp_path) as upkeep:
+        data = pictures.jpeg(400, 300)
+        empty, filled, rubbish, fresh = (
+            awaited_row(upkeep.home, "image/jpeg", len(data), "shop", "trace") for _ in range(4)
+        )
+        for row in (empty, filled, rubbish):
+            upkeep.catalogue.create(replace(row, uploaded_at=row.uploaded_at - 3_600))
+        upkeep.catalogue.create(fresh)
+        put_file(upkeep, original_key(filled.image_id), data)
+        put_file(upkeep, original_key(rubbish.image_id), b"This is no picture.")
+        assert Sweep(upkeep)().tickets == 3
+        with pytest.raises(NotFound):
+            upkeep.catalogue.get(empty.image_id)
+        assert upkeep.catalogue.get(fresh.image_id).status == "awaiting"
+        failed = upkeep.catalogue.get(rubbish.image_id)
+        assert (failed.status, failed.error and failed.error["code"]) == (
+            "failed",
+            "unsupported_format",
+        )
+        process_all(upkeep)
+        done = upkeep.catalogue.get(filled.image_id)
+        assert (done.status, done.width) == ("processed", 400)
+        assert findings(upkeep) == []

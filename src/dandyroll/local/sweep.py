@@ -2,9 +2,9 @@
 
 It adopts originals that have no row: files copied into `uploaded/`, or what an upload left that
 broke off between object and row. It deletes temporary files and ownerless renditions, expired
-claims, and what the `keep_` settings no longer keep. An original is deleted only where its row
-says that it was to be. Nothing that changed in the last `sweep_min_age_s` is touched, so no
-write under way is met.
+claims, and what the `keep_` settings no longer keep; it settles tickets whose time is up. An
+original is deleted only where its row says that it was to be. Nothing that changed in the last
+`sweep_min_age_s` is touched, so no write under way is met.
 """
 
 import logging
@@ -18,6 +18,7 @@ from dandyroll.errors import Conflict, DandyrollError, NotFound
 from dandyroll.keys import ORIGINALS, RENDITIONS
 from dandyroll.local.objects import Entry
 from dandyroll.local.retention import expire
+from dandyroll.local.unfilled import settle_tickets
 from dandyroll.local.upkeep import Upkeep, adopt_original, is_ownerless, original_state
 
 log = logging.getLogger("dandyroll.sweep")
@@ -33,6 +34,7 @@ class Swept:
     temporary_files: int = 0
     renditions: int = 0
     claims: int = 0
+    tickets: int = 0
     expired_images: int = 0
     expired_originals: int = 0
 
@@ -67,6 +69,7 @@ class Sweep:
                 upkeep.objects.delete(entry.key)
                 renditions += 1
         images, originals = expire(upkeep, now, self.stop)
+        tickets = settle_tickets(upkeep, now, self.stop)
         self._report(unreadable)
         return Swept(
             adopted=adopted,
@@ -75,6 +78,7 @@ class Sweep:
             temporary_files=upkeep.objects.sweep(min_age_s),
             renditions=renditions,
             claims=upkeep.catalogue.expire_claims(int(now)),
+            tickets=tickets,
             expired_images=images,
             expired_originals=originals + left,
         )
