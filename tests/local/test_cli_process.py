@@ -1,11 +1,13 @@
 """`dandyroll process` a second time: what is done is not done again, what changed is."""
 
+import io
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from dandyroll.local import process as module
 from dandyroll.local.made import JOURNAL, Made, sha256_of
@@ -131,3 +133,22 @@ def test_a_name_that_is_no_text_is_a_name(folder: Path) -> None:
     odd.write_bytes(b"no picture")
     done = dandyroll("process", folder / "in", "--out", folder / "out")
     assert r"\udcff.png: unsupported_format" in done.stderr
+
+
+def test_a_rendition_is_named_as_it_is(tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    with Image.open(io.BytesIO(pictures.jpeg(400, 300))) as image:
+        image.save(source / "scan.tiff")
+    (source / "really.jpg").write_bytes(pictures.png())
+    for state in ("processed", "skipped"):
+        done = dandyroll("process", source, "--out", out, "--json")
+        assert done.returncode == 0, done.stderr
+        outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+        assert {outcome["state"] for outcome in outcomes} == {state}
+        names = {Path(outcome["target"]).name for outcome in outcomes}
+        assert names == {"scan.tiff.jpg", "really.jpg.png"}
+    assert sorted(p.name for p in out.iterdir() if p.name != JOURNAL) == sorted(names)
+    (source / "scan.tiff.jpg").write_bytes(pictures.jpeg(40, 30))
+    again = dandyroll("process", source, "--out", tmp_path / "other", "--json")
+    assert "same_name" in again.stdout

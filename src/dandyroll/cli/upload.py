@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import mimetypes
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from dandyroll.cli.report import Report
 from dandyroll.cli.server import add_server_options, server_settings
 from dandyroll.cli.subcommands import Subcommands, count
 from dandyroll.cli.uploaded import Uploaded, default_record
+from dandyroll.formats import named_as_it_is
 from dandyroll.local.process import find_pictures
 from dandyroll.models import Row
 
@@ -138,11 +138,7 @@ def _row(client: "dandyroll.Client", image_id: str) -> Row | None:
 
 
 def _target(path: Path, row: Row) -> Path:
-    """The path, with a further suffix where the rendition is of another type: `a.heic.jpg`."""
-    content_type = row.processed.content_type if row.processed else ""
-    if mimetypes.guess_type(path.name)[0] == content_type:
-        return path
-    return path.with_name(path.name + (mimetypes.guess_extension(content_type) or ""))
+    return named_as_it_is(path, row.processed.content_type) if row.processed else path
 
 
 def _is_rendition(path: Path, row: Row) -> bool:

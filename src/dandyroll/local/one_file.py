@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dandyroll.errors import StoreUnavailable
+from dandyroll.formats import named_as_it_is
 from dandyroll.imaging.header import read_header
 from dandyroll.keys import original_key
 from dandyroll.models import Job, Limits
@@ -15,7 +16,10 @@ from dandyroll.policy import DEFAULT
 
 @dataclass(frozen=True)
 class OneFile:
-    """An object store whose one original is `source`, and whose one rendition is `target`."""
+    """An object store whose one original is `source`, and whose one rendition is `target`.
+
+    The rendition's name gets a further suffix where it is of another type: `a.heic.jpg`.
+    """
 
     source: Path
     target: Path
@@ -31,7 +35,7 @@ class OneFile:
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(data)
-            temporary.replace(self.target)
+            temporary.replace(named_as_it_is(self.target, content_type))
         except OSError as error:
             raise StoreUnavailable(f"Cannot be written: {error.strerror}.") from error
         finally:
@@ -44,12 +48,16 @@ class OneFile:
         yield from ()
 
 
-def process_file(source: Path, target: Path, limits: Limits) -> None:
+def process_file(source: Path, target: Path, limits: Limits) -> Path:
     """Run the pipeline under the default policy; the target is written whole or not at all.
 
-    Raises what the header and the stages raise, and `StoreUnavailable` for the files.
+    Returns the target as it was named. Raises what the header and the stages raise, and
+    `StoreUnavailable` for the files.
     """
     files = OneFile(source, target)
     key = original_key(source.name)
     header = read_header(files.get(key), limits)
-    run(Job(source.name, DEFAULT.id, key, header.image_format), files, limits)
+    done = run(Job(source.name, DEFAULT.id, key, header.image_format), files, limits)
+    if done.changes.processed is None:
+        raise AssertionError("A run of all stages makes the rendition.")
+    return named_as_it_is(target, done.changes.processed.content_type)

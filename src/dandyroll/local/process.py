@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import Literal
 
 from dandyroll.errors import DandyrollError, StoreUnavailable
+from dandyroll.formats import possible_names
 from dandyroll.local.made import Made, sha256_of
 from dandyroll.local.worker_options import WorkerOptions
 from dandyroll.local.workers import Worker
@@ -43,7 +44,8 @@ def plan(paths: list[Path], out: Path) -> list[Outcome]:
     One has failed before it began where a path is not there, or a target would overwrite a
     source or another target. What lies in `out` is no folder's picture.
     """
-    planned: dict[Path, Outcome] = {}
+    planned: list[Outcome] = []
+    names: dict[Path, Path] = {}
     refused: list[Outcome] = []
     for source, name in find_pictures(paths, out):
         outcome = Outcome(source, out / name)
@@ -52,12 +54,13 @@ def plan(paths: list[Path], out: Path) -> list[Outcome]:
         elif outcome.target.resolve() == source.resolve():
             message = "It would be overwritten; choose another --out."
             refused.append(outcome.failed("would_overwrite", message))
-        elif outcome.target in planned:
-            message = f"It has the same name as {planned[outcome.target].source}."
+        elif taken := next((t for t in possible_names(outcome.target) if t in names), None):
+            message = f"It has the same name as {names[taken]}."
             refused.append(outcome.failed("same_name", message))
         else:
-            planned[outcome.target] = outcome
-    return [*planned.values(), *refused]
+            planned.append(outcome)
+            names |= dict.fromkeys(possible_names(outcome.target), source)
+    return planned + refused
 
 
 def process(
@@ -84,17 +87,19 @@ def process(
         worker = idle.get()
         try:
             source_sha256 = sha256_of(outcome.source)
-            if not force and made.has(outcome.target, source_sha256):
-                return replace(outcome, state="skipped")
-            worker.process(outcome.source, outcome.target, settings.job_timeout_s)
-            made.add(outcome.target, source_sha256)
+            if not force:
+                for target in possible_names(outcome.target):
+                    if made.has(target, source_sha256):
+                        return replace(outcome, target=target, state="skipped")
+            target = worker.process(outcome.source, outcome.target, settings.job_timeout_s)
+            made.add(target, source_sha256)
         except DandyrollError as error:
             return outcome.failed(error.code, error.message)
         except OSError as error:
             return outcome.failed("store_unavailable", f"{error.strerror}: {error.filename}")
         finally:
             idle.put(worker)
-        return replace(outcome, state="processed")
+        return replace(outcome, target=target, state="processed")
 
     to_do = [outcome for outcome in planned if outcome.state == "planned"]
     try:

@@ -73,8 +73,7 @@ def _answer(message: dict[str, Any], body: bytes, options: WorkerOptions) -> dic
         if message["do"] == "process":
             source = Path(message["source"])
             fault("worker-decoding", source.name)
-            process_file(source, Path(message["target"]), limits)
-            return {}
+            return {"target": str(process_file(source, Path(message["target"]), limits))}
         job = Job.from_json(message["job"])
         fault("worker-decoding", job.image_id)
         done = run(job, FileObjectStore(options.objects_root), limits)

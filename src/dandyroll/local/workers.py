@@ -25,6 +25,7 @@ from dandyroll.errors import (
     TooMuchMemory,
     WorkerCrashed,
 )
+from dandyroll.formats import possible_names
 from dandyroll.keys import rendition_key
 from dandyroll.local import metrics
 from dandyroll.local.messages import receive, send
@@ -81,10 +82,17 @@ class Worker:
         answer = self._ask(_PROBE_TIMEOUT_S, {"do": "examine", "key": key})
         return Header(**answer["header"]), answer["sha256"], answer["size_bytes"]
 
-    def process(self, source: Path, target: Path, timeout_s: float) -> None:
-        """Make one file into another. Raises as `run` does, and `StoreUnavailable`."""
+    def process(self, source: Path, target: Path, timeout_s: float) -> Path:
+        """Make one file into another; the target as it was named, one of `possible_names`.
+
+        Raises as `run` does, and `StoreUnavailable`.
+        """
         message = {"do": "process", "source": str(source), "target": str(target)}
-        self._ask(timeout_s, message)
+        named = Path(self._ask(timeout_s, message).get("target", ""))
+        if named not in possible_names(target):
+            self.kill()
+            raise WorkerCrashed("The process working on the image went astray.")
+        return named
 
     def confinement(self) -> dict[str, str]:
         """What holds the worker in bounds, by its own account."""
