@@ -16,7 +16,7 @@ import pytest
 from dandyroll.errors import NotFound
 from dandyroll.intake import awaited_row
 from dandyroll.keys import handover_key, original_key
-from dandyroll.models import Row
+from dandyroll.models import Limits, Row
 from dandyroll.pipeline import STAGES, first_job, run, stage_name
 from tests import pictures
 from tests.aws.emulator import STACK
@@ -101,7 +101,7 @@ def new_size_image(aws: "EmulatedHome") -> None:
 
 def add_watermark(aws: "EmulatedHome") -> None:
     row = processed(aws)
-    job = run(first_job(row), aws.home.objects, 10**9, STAGES[:1])
+    job = run(first_job(row), aws.home.objects, Limits(), STAGES[:1])
     event = {"key": original_key(row.image_id), "trace_id": "t", "job": job.to_json()}
     assert invoke(aws, "add-watermark", event) == ""
     gone = replace(job, image_id=straight("png"))

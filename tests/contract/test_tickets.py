@@ -102,3 +102,13 @@ def test_a_reader_gets_no_ticket(client: Client) -> None:
     reader = Client.new(client.under_test, frozenset({"read"}))
     document = {"content_type": "image/jpeg", "size_bytes": 7}
     assert announce(reader, document).problem == (403, "scope")
+
+
+def test_a_refused_ticket_cannot_be_tried_again(client: Client) -> None:
+    data = b"This is no picture at all." * 9
+    given = ticket(client, len(data))
+    put(client, given, data)
+    client.processed(given["image_id"])
+    answer = client.send("POST", f"/images/{given['image_id']}/retry")
+    assert (answer.status, answer.json["status"]) == (202, "failed")
+    assert answer.json["error"]["code"] == "unsupported_format"

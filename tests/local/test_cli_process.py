@@ -152,3 +152,20 @@ def test_a_rendition_is_named_as_it_is(tmp_path: Path) -> None:
     (source / "scan.tiff.jpg").write_bytes(pictures.jpeg(40, 30))
     again = dandyroll("process", source, "--out", tmp_path / "other", "--json")
     assert "same_name" in again.stdout
+
+
+def test_no_source_and_no_strangers_file_is_overwritten(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    for folder, seed in ((a, 1), (b, 2)):
+        folder.mkdir()
+        (folder / "x.jpg").write_bytes(pictures.jpeg(40, 30, seed))
+    done = dandyroll("process", a, b, "--out", a, "--json")
+    assert done.stdout.count("would_overwrite") == 2
+    assert (a / "x.jpg").read_bytes() == pictures.jpeg(40, 30, 1)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "x.jpg").write_bytes(b"somebody's")
+    assert "target_exists" in dandyroll("process", a, "--out", out, "--json").stdout
+    assert (out / "x.jpg").read_bytes() == b"somebody's"
+    assert dandyroll("process", a, "--out", out, "--force").returncode == 0
+    assert (out / "x.jpg").read_bytes()[:2] == b"\xff\xd8"

@@ -77,3 +77,23 @@ def test_an_unknown_fault_is_refused(setting: str) -> None:
 def _files(served: ServedHome, folder: str) -> list[str]:
     root = served.data_dir / "objects" / folder
     return sorted(path.name for path in root.iterdir()) if root.exists() else []
+
+
+def test_an_unreadable_job_fails_its_image_and_no_other(served: ServedHome) -> None:
+    try:
+        client = Client.new(served)
+        served.start(fault="job-taken=kill")
+        with suppress(OSError, HTTPException):
+            client.upload(pictures.jpeg())
+        assert served.server is not None
+        served.server.wait(timeout=20)
+        sql = "UPDATE job SET job = json_set(job, '$.unheard_of', 1) RETURNING image_id"
+        found = served.database.write(lambda connection: connection.execute(sql).get)
+        served.start()
+        assert client.processed(str(found)).problem == (409, "image_failed")
+        assert client.row(str(found))["error"]["code"] == "internal"
+        assert client.processed(client.upload(pictures.jpeg(seed=2))).status == 200
+        client.send("POST", f"/images/{found}/retry")
+        assert client.processed(str(found)).status == 200
+    finally:
+        served.close()

@@ -29,10 +29,13 @@ class Request:
 
     def accepts_json(self) -> bool:
         """Whether the client asks for JSON rather than for an image: the first type decides."""
-        return self.headers.get("accept", "").split(",")[0].strip().startswith("application/json")
+        return self._first_accepted().startswith("application/json")
 
     def accepts_image(self) -> bool:
-        return self.headers.get("accept", "").split(",")[0].strip().startswith("image/")
+        return self._first_accepted().startswith("image/")
+
+    def _first_accepted(self) -> str:
+        return self.headers.get("accept", "").split(",")[0].strip().lower()
 
     def has_etag(self, etag: str) -> bool:
         """Whether `If-None-Match` names the (unquoted) strong tag, or any."""

@@ -5,12 +5,12 @@ import threading
 import time
 from dataclasses import replace
 
-from dandyroll.errors import DandyrollError, StoreUnavailable
+from dandyroll.errors import DandyrollError, Internal, StoreUnavailable
 from dandyroll.local import metrics
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.faults import fault
 from dandyroll.local.objects import FileObjectStore
-from dandyroll.local.queue import Queue, Task
+from dandyroll.local.queue import Queue, Task, UnreadableJob
 from dandyroll.local.worker_options import WorkerOptions
 from dandyroll.local.workers import Worker
 from dandyroll.logs import bound
@@ -38,6 +38,7 @@ class Dispatcher:
         self._queue, self._catalogue, self._objects = queue, catalogue, objects
         self._job_timeout_s = job_timeout_s
         self._closing = False
+        self._ended = threading.Event()
         self._busy: set[Worker] = set()
         self._workers = [Worker(options) for _ in range(count)]
         self._threads = [
@@ -58,6 +59,7 @@ class Dispatcher:
     def close(self) -> None:
         """Stop now: a job under way stays in the table and is run again at the next start."""
         self._closing = True
+        self._ended.set()
         self._queue.close()
         for worker in self._workers:
             worker.signal_kill()
@@ -65,13 +67,33 @@ class Dispatcher:
             thread.join()
 
     def _serve(self, worker: Worker) -> None:
+        while not self._closing:
+            try:
+                self._serve_next(worker)
+            except Exception:  # the thread must outlive whatever disk and table do to it
+                log.exception("Unexpected")
+                self._ended.wait(_STORE_WAIT_S)
+        worker.kill()
+
+    def _serve_next(self, worker: Worker) -> None:
         worker.start()
-        while (task := self._queue.take()) is not None:
-            self._busy.add(worker)
+        try:
+            task = self._queue.take()
+        except UnreadableJob as unreadable:
+            log.exception("Cannot be read", extra={"image_id": unreadable.image_id})
+            error = Internal("The image's job was written by another version; try it again.")
+            _settled(record_failure(unreadable.image_id, error, self._catalogue, {}))
+            self._queue.let_go(unreadable.image_id)
+            return
+        if task is None:
+            return
+        self._busy.add(worker)
+        try:
             with bound(trace_id=task.job.trace_id, image_id=task.job.image_id):
                 self._attempt(worker, task)
+        finally:
             self._busy.discard(worker)
-        worker.kill()
+            self._queue.let_go(task.job.image_id)
 
     def _attempt(self, worker: Worker, task: Task) -> None:
         try:
@@ -100,6 +122,10 @@ class Dispatcher:
 
     def _failed(self, task: Task, error: DandyrollError) -> None:
         if self._closing:  # we killed the worker ourselves
+            return
+        if isinstance(error, StoreUnavailable):  # a full disk is not the image's fault
+            log.warning("To be tried again: %s", error.message, extra={"event": "store_failed"})
+            self._later(task)
             return
         tries = task.tries + 1
         if isinstance(error, RETRY.errors) and tries < RETRY.tries:

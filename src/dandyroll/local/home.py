@@ -194,11 +194,11 @@ def _say_what_is_not_confined() -> None:
         )
 
 
-def write_address(data_dir: Path, host: str, port: int) -> None:
+def write_address(data_dir: Path, scheme: str, host: str, port: int) -> None:
     """Leave word in the data folder where its server listens, for commands on this machine."""
     local_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared
     bracketed = f"[{local_host}]" if ":" in local_host else local_host
-    (data_dir / _LOCK).write_text(f"http://{bracketed}:{port}\n", "utf-8")
+    (data_dir / _LOCK).write_text(f"{scheme}://{bracketed}:{port}\n", "utf-8")
 
 
 def read_address(data_dir: Path) -> str:

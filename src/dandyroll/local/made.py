@@ -39,6 +39,10 @@ class Made:
             return False
         return sha256_of(target) == line[2]
 
+    def knows(self, target: Path) -> bool:
+        """Whether the target was ever made here, from whatever source."""
+        return self._name(target) in self._lines
+
     def add(self, target: Path, source_sha256: str) -> None:
         """Note that the target was made from that source. Raises `OSError`."""
         name, target_sha256 = self._name(target), sha256_of(target)

@@ -46,13 +46,15 @@ def plan(paths: list[Path], out: Path) -> list[Outcome]:
     """
     planned: list[Outcome] = []
     names: dict[Path, Path] = {}
+    pairs = list(find_pictures(paths, out))
+    sources = {source.resolve() for source, _ in pairs}
     refused: list[Outcome] = []
-    for source, name in find_pictures(paths, out):
+    for source, name in pairs:
         outcome = Outcome(source, out / name)
         if not source.is_file():
             refused.append(outcome.failed("no_such_file", "There is no such file."))
-        elif outcome.target.resolve() == source.resolve():
-            message = "It would be overwritten; choose another --out."
+        elif sources & {target.resolve() for target in possible_names(outcome.target)}:
+            message = "A source would be overwritten; choose another --out."
             refused.append(outcome.failed("would_overwrite", message))
         elif taken := next((t for t in possible_names(outcome.target) if t in names), None):
             message = f"It has the same name as {names[taken]}."
@@ -91,6 +93,9 @@ def process(
                 for target in possible_names(outcome.target):
                     if made.has(target, source_sha256):
                         return replace(outcome, target=target, state="skipped")
+                    if target.exists() and not made.knows(target):
+                        message = f"{target} is there, not made by us; give --force to replace it."
+                        return outcome.failed("target_exists", message)
             target = worker.process(outcome.source, outcome.target, settings.job_timeout_s)
             made.add(target, source_sha256)
         except DandyrollError as error:

@@ -17,6 +17,7 @@ import apsw
 
 from dandyroll.local.database import Database
 from dandyroll.models import Job
+from dandyroll.pipeline import RETRY
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ class Task:
     waited_ms: int
 
 
+class UnreadableJob(Exception):
+    """A job of the table that this version cannot read: another one wrote it."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(image_id)
+        self.image_id = image_id
+
+
 class Queue:
     """Hands each job to one taker at a time, in the order they fall due."""
 
@@ -35,9 +44,10 @@ class Queue:
         self._database = database
         self._changed = threading.Condition()
         self._closed = False
-        found = database.read().execute("SELECT due_at, image_id FROM job")
-        self._line: list[tuple[float, str]] = [(due, image_id) for due, image_id in found]
-        heapq.heapify(self._line)
+        self._in_hand: set[str] = set()
+        # By the monotonic clock: a clock that people set back must not hold anyone up.
+        self._line: list[tuple[float, str]] = []
+        self.take_up()
 
     def __len__(self) -> int:
         return len(self._line)
@@ -45,25 +55,24 @@ class Queue:
     def oldest_s(self) -> float:
         """How long the job that is next has been due, in seconds; 0 where none is."""
         with self._changed:
-            return max(0.0, time.time() - self._line[0][0]) if self._line else 0.0
+            return max(0.0, time.monotonic() - self._line[0][0]) if self._line else 0.0
 
     def put(self, image_id: str, wait_s: float = 0.0) -> None:
         """Let the job, whose row is committed, be taken in `wait_s`."""
         with self._changed:
-            heapq.heappush(self._line, (time.time() + wait_s, image_id))
+            heapq.heappush(self._line, (time.monotonic() + wait_s, image_id))
             self._changed.notify()
 
     def take_up(self) -> int:
-        """Put in line the jobs that another process has written into the table; how many.
-
-        A job a worker has in hand is put in line too: it is gone from the table when its turn
-        comes, or is run twice, which changes nothing.
-        """
+        """Put in line the jobs of the table that are neither in line nor in hand; how many."""
         found = list(self._database.read().execute("SELECT due_at, image_id FROM job"))
+        now, clock_s = time.time(), time.monotonic()
         with self._changed:
-            in_line = {image_id for _, image_id in self._line}
+            known = {image_id for _, image_id in self._line} | self._in_hand
             new: list[tuple[float, str]] = [
-                (due, image_id) for due, image_id in found if image_id not in in_line
+                (clock_s + min(due_at - now, RETRY.max_wait_s), image_id)
+                for due_at, image_id in found
+                if image_id not in known
             ]
             self._line += new
             heapq.heapify(self._line)
@@ -71,15 +80,28 @@ class Queue:
         return len(new)
 
     def take(self) -> Task | None:
-        """Wait for the next job; None once the queue is closed."""
+        """Wait for the next job, which is in hand until `let_go`; None once the queue is closed.
+
+        Raises `UnreadableJob`.
+        """
         while (image_id := self._next_due()) is not None:
             sql = "SELECT job, tries, due_at FROM job WHERE image_id = ?"
             found = self._database.read().execute(sql, (image_id,)).fetchone()
-            if found is not None:  # else the image is settled or deleted
-                job, tries, due_at = found
-                waited_ms = max(0, round((time.time() - due_at) * 1000))
-                return Task(Job.from_json(json.loads(job)), tries, waited_ms)
+            if found is None:  # the image is settled or deleted
+                self.let_go(image_id)
+                continue
+            text, tries, due_at = found
+            try:
+                job = Job.from_json(json.loads(text))
+            except (KeyError, TypeError, ValueError) as error:
+                raise UnreadableJob(image_id) from error
+            return Task(job, tries, max(0, round((time.time() - due_at) * 1000)))
         return None
+
+    def let_go(self, image_id: str) -> None:
+        """Nobody works on the job any more, whatever came of it."""
+        with self._changed:
+            self._in_hand.discard(image_id)
 
     def put_back(self, task: Task, wait_s: float) -> None:
         """Count a failed try, keep its job's ledger, let it be tried again in `wait_s`."""
@@ -97,9 +119,11 @@ class Queue:
     def _next_due(self) -> str | None:
         with self._changed:
             while not self._closed:
-                wait_s = self._line[0][0] - time.time() if self._line else None
+                wait_s = self._line[0][0] - time.monotonic() if self._line else None
                 if wait_s is not None and wait_s <= 0:
-                    return heapq.heappop(self._line)[1]
+                    image_id = heapq.heappop(self._line)[1]
+                    self._in_hand.add(image_id)
+                    return image_id
                 self._changed.wait(wait_s)
             return None
 

@@ -2,10 +2,11 @@
 
 import http.client
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dandyroll.errors import DandyrollError, StoreUnavailable
 from dandyroll.models import Row
@@ -82,14 +83,16 @@ def parse_exposition(text: str, at_s: float) -> Scrape:
     return Scrape(at_s, samples)
 
 
-def fetch(url: str, path: str, key: str) -> bytes:
-    """The body of a GET. Raises `StoreUnavailable` for no answer or any but 200."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+def fetch(url: str, path: str, key: str, *, ours: bool = False) -> bytes:
+    """The body of a GET. Raises `StoreUnavailable` for no answer or any but 200.
+
+    `ours` is a server of this machine, found by its data folder: its certificate is for the
+    name that others call it by, so it is not looked at.
+    """
+    connection = _connection(urlsplit(url), ours)
     try:
         headers = {"x-api-key": key} if key else {}
-        connection.request("GET", parts.path.rstrip("/") + path, headers=headers)
+        connection.request("GET", urlsplit(url).path.rstrip("/") + path, headers=headers)
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as error:
@@ -99,6 +102,17 @@ def fetch(url: str, path: str, key: str) -> bytes:
     if response.status != 200:
         raise StoreUnavailable(f"{url}{path} answered {response.status}: {_message(body)}")
     return body
+
+
+def _connection(parts: SplitResult, ours: bool) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return http.client.HTTPConnection(host, parts.port, timeout=_TIMEOUT_S)
+    context = ssl.create_default_context()
+    if ours:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, parts.port, timeout=_TIMEOUT_S, context=context)
 
 
 def fetch_latest(url: str, key: str, limit: int) -> list[Row]:

@@ -36,7 +36,7 @@ def serve(local: LocalHome, listening: socket.socket, tls: Tls | None = None) ->
     """Answer requests until SIGINT or SIGTERM; the home is still open afterwards."""
     settings = local.home.settings
     host, port = listening.getsockname()[:2]
-    write_address(settings.data_dir, host, port)
+    write_address(settings.data_dir, "https" if tls else "http", host, port)
     app = create_app(local.home, local.admission, local.tickets)
     readings, admit = local.readings, local.admission.admit
     app.router.routes.append(metrics_route(readings, settings.public_url, admit))

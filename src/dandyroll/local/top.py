@@ -54,7 +54,7 @@ def folder_source(data_dir: Path, key: str) -> Iterator[Source]:
     try:
         yield Source(
             url,
-            lambda: fetch(url, "/metrics", key),
+            lambda: fetch(url, "/metrics", key, ours=True),
             lambda: list(catalogue.list(None, None, LATEST, "").rows),
         )
     finally:
