@@ -429,3 +429,12 @@ def test_the_machine_is_logged_and_traced() -> None:
     assert of("Pipeline")["Tracing"] == {"Enabled": True}
     assert TEMPLATE["Globals"]["Function"]["Tracing"] == "Active"
     assert of("Api")["TracingEnabled"] is True
+
+
+def test_traces_are_a_parameter_and_their_layer_another() -> None:
+    function = TEMPLATE["Globals"]["Function"]
+    assert function["Layers"] == {
+        "Fn::If": ["HasOtelLayer", [{"Ref": "OtelLayer"}], {"Ref": "AWS::NoValue"}]
+    }
+    variables = function["Environment"]["Variables"]
+    assert variables["DANDYROLL_OTEL_ENDPOINT"] == {"Ref": "OtelEndpoint"}
