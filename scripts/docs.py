@@ -22,11 +22,12 @@ SETTINGS_HEAD = """\
 Each setting is a variable of the environment, or at home a line of a settings file, read once
 when the server, a command or a function starts. A value that cannot be used, or a name that is
 not in this table, stops the start with a line that names it and says where it stands: variable,
-or file, line and key. Sizes are in bytes, times in seconds.
+or file, line and key. Where values do not go together, or are no URL or event, the line names the
+variable, wherever the value stands. Sizes are in bytes, times in seconds.
 
 At home one file is read: the one `--config` names, or else `dandyroll.toml` where the command is
 run, or else `dandyroll.toml` in the data folder. It is
-[TOML](https://toml.io), without sections:
+[TOML](https://toml.io), with no sections (`[server]`):
 
     port = 8443
     tls_cert = "/etc/dandyroll/fullchain.pem"
@@ -34,7 +35,9 @@ run, or else `dandyroll.toml` in the data folder. It is
     keep_failed_days = 30
 
 Relative paths in it are taken from its folder. The environment goes before the file, the command
-line before both. The AWS home reads its environment only.
+line before both. The AWS home reads its environment only, and so do the commands that talk to a
+server (`upload`, `show`, `list`, `delete`, `retry`): a file that happens to lie there must not send
+your key to a stranger's URL.
 
 """
 
@@ -56,7 +59,7 @@ def default_text(value: Any) -> str:
 def settings_page() -> str:
     rows = [
         (
-            f"`{s.name}`",
+            f"`{s.name}`" if s.in_file else "–",
             f"`{s.env}`",
             TYPES.get(s.type.__name__, s.type.__name__),
             default_text(s.default),

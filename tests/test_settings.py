@@ -56,7 +56,7 @@ def test_paths_in_a_file_are_taken_from_its_folder() -> None:
     ("text", "says"),
     [
         ("# ours\nprot = 1", "d.toml, line 2: prot: no such setting. Did you mean port?"),
-        ("\n[server]\nport = 1", "d.toml, line 2: server: no such setting"),
+        ("\n[server]\nport = 1", "d.toml, line 2: server: expected no sections"),
         ('"port" = true', "d.toml, line 1: port: expected a whole number; got True"),
         ("port = 1.5", "d.toml, line 1: port: expected a whole number; got 1.5"),
         ("a = 1\nport = 70000", "line 1: a: no such setting"),

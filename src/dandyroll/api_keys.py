@@ -35,6 +35,8 @@ def mint_api_key(owner: str, scopes: frozenset[str], expires_at: int) -> str:
     unknown = scopes - set(SCOPES)
     if unknown or not scopes:
         raise ValueError(f"Expected scopes out of {', '.join(SCOPES)}; got {sorted(scopes)}.")
+    if not 10**9 <= expires_at < 10**10:
+        raise ValueError(f"Expected an expiry between 2001-09-09 and 2286-11-20; got {expires_at}.")
     letters = "".join(scope[0] for scope in SCOPES if scope in scopes)
     secret = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
     value = f"dr1O{owner}S{letters}E{expires_at}K{secret}"

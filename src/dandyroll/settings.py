@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from dandyroll.events import parse_event_types
 from dandyroll.models import Limits
@@ -30,7 +31,7 @@ class BadSetting(ValueError):
 @dataclass(frozen=True)
 class Setting:
     """One row of the table. `env` is the variable that sets it; `least` bounds a number, `one_of`
-    a word."""
+    a word. `in_file` is false where no settings file may set it."""
 
     name: str
     type: type
@@ -38,6 +39,7 @@ class Setting:
     help: str
     least: int = 0
     one_of: tuple[str, ...] = ()
+    in_file: bool = True
 
     @property
     def env(self) -> str:
@@ -58,7 +60,7 @@ class Setting:
             raise BadSetting(f"{where}: expected a number of at least {self.least}; got {value}.")
         if self.one_of and value not in self.one_of:
             raise BadSetting(f"{where}: expected one of {', '.join(self.one_of)}; got {value!r}.")
-        if self.name == "port" and value > 65_535:
+        if self.name in ("port", "smtp_port") and value > 65_535:
             raise BadSetting(f"{where}: expected a number of at most 65535; got {value}.")
 
 
@@ -79,8 +81,12 @@ class SettingsFile:
         found: dict[str, Any] = {}
         for name, value in parsed.items():
             where = f"{self.path}, line {self._line(name)}: {name}"
+            if isinstance(value, dict) and name not in table:
+                raise BadSetting(f"{where}: expected no sections, but lines such as port = 8443.")
             if name not in table:
                 raise BadSetting(f"{where}: no such setting.{_nearest(name, table)}")
+            if not table[name].in_file:  # whoever wrote the file here would be sent the key
+                raise BadSetting(f"{where}: expected in the environment alone: {table[name].env}.")
             kind = str if table[name].type is Path else table[name].type
             if type(value) is not kind:  # a bool is an int to isinstance
                 raise BadSetting(f"{where}: expected {_KINDS[table[name].type]}; got {value!r}.")
@@ -228,9 +234,14 @@ class Settings:
         metadata={"help": "Local home: the sweep and `verify` leave a file alone until it has "
                           "not changed for so long, so that they meet no write under way."},
     )  # fmt: skip
-    url: str = field(default="", metadata={"help": "Commands that talk to a server: where it is."})
+    url: str = field(
+        default="",
+        metadata={"in_file": False, "help": "Commands that talk to a server: where it is."},
+    )
     key: str = field(
-        default="", repr=False, metadata={"help": "Commands that talk to a server: your API key."}
+        default="",
+        repr=False,
+        metadata={"in_file": False, "help": "Commands that talk to a server: your API key."},
     )
     webhook_timeout_s: int = field(
         default=10,
@@ -322,6 +333,11 @@ class Settings:
         for setting in SETTINGS:
             setting.check(getattr(self, setting.name), setting.env)
         self._check_mail()
+        if self.public_url and not _is_http_url(self.public_url):
+            raise BadSetting(
+                f"{PREFIX}PUBLIC_URL: expected a URL of http or https with a host; "
+                f"got {self.public_url!r}."
+            )
         if self.otel_endpoint and not self.otel_endpoint.startswith(("http://", "https://")):
             raise BadSetting(
                 f"{PREFIX}OTEL_ENDPOINT: expected a URL of http or https; "
@@ -374,6 +390,14 @@ def _nearest(name: str, table: Mapping[str, Setting]) -> str:
     return f" Did you mean {near[0]}?" if near else f" There are: {', '.join(sorted(table))}."
 
 
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # such as http://[
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def _is_here(host: str) -> bool:
     return host in ("localhost", "127.0.0.1", "::1")
 
@@ -386,6 +410,7 @@ SETTINGS: tuple[Setting, ...] = tuple(
         f.metadata["help"],
         f.metadata.get("least", 0),
         f.metadata.get("one_of", ()),
+        f.metadata.get("in_file", True),
     )
     for f in fields(Settings)
 )

@@ -232,7 +232,7 @@ def test_what_is_asked_wrongly_is_refused(tmp_path: Path, upkeep: Upkeep) -> Non
     data, taken = tmp_path / "data", tmp_path / "taken"
     taken.mkdir()
     (taken / "file").write_text("")
-    with pytest.raises(BadSetting, match="expected a data folder"):
+    with pytest.raises(BadSetting, match="expected a catalogue"):
         backup(tmp_path / "nothing", tmp_path / "backup")
     with pytest.raises(BadSetting, match="expected a name that is free"):
         backup(data, taken)

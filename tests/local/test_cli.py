@@ -1,8 +1,10 @@
 """The `dandyroll` command, run as a person runs it."""
 
 import io
+import os
 import re
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from dandyroll.api_keys import parse_api_key
+from dandyroll.local.database import Database
 from tests import pictures
 from tests.contract.client import Client
 from tests.local.served_home import ServedHome, open_served_home
@@ -47,19 +50,101 @@ def test_a_key_made_beside_a_running_server_works_at_once(tmp_path: Path) -> Non
     [
         (("keys", "create", "--name", "My Shop", "--expires", "30d"), "owner"),
         (("keys", "create", "--name", "shop", "--expires", "soon"), "30d"),
+        (("keys", "create", "--name", "shop", "--expires", "2020-01-31"), "still to come"),
+        (("keys", "create", "--name", "shop", "--expires", "0d"), "still to come"),
+        (("keys", "create", "--name", "shop", "--expires", "999y"), "an expiry between"),
+        (("keys", "create", "--name", "adopted", "--expires", "1d"), "other than 'adopted'"),
         (("keys", "create", "--name", "shop", "--expires", "1d", "--scope", "all"), "scopes"),
         (("keys", "revoke", "nothing"), "one key"),
         (("serve", "--workers", "-1"), "DANDYROLL_WORKERS"),
+        (("serve", "--port", "70000"), "70000"),
     ],
 )
 def test_what_is_asked_wrongly_is_refused(
     tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
+    Database(tmp_path / "catalogue.db").close()
     done = dandyroll(*arguments, "--data", tmp_path)
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "list"),
+        ("keys", "revoke", "a"),
+        ("keys", "usage"),
+        ("keys", "quota", "shop", "--max-uploads-per-day", "1"),
+        ("webhooks", "list"),
+        ("webhooks", "add", "https://shop.example/"),
+        ("webhooks", "deliveries"),
+        ("webhooks", "replay", "--failed"),
+        ("verify",),
+        ("backup", "--to", "copy"),
+    ],
+)
+def test_what_is_no_data_folder_is_told_and_not_made(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    done = dandyroll(*arguments, "--data", tmp_path / "mistyped")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "expected a catalogue.db; there is none" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_key_makes_the_folder_for_its_user_alone_and_says_so(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    create = ("keys", "create", "--name", "shop", "--expires", "1d", "--data")
+    assert f"{new} is a new data folder" in dandyroll(*create, new).stderr
+    assert dandyroll(*create, new).stderr == ""
+    assert stat.S_IMODE(new.stat().st_mode) == 0o700
+    old.mkdir()
+    old.chmod(0o755)
+    assert dandyroll(*create, old).returncode == 0
+    assert stat.S_IMODE(old.stat().st_mode) == 0o755
+
+
+def test_every_command_reads_the_settings_file(tmp_path: Path) -> None:
+    config = tmp_path / "shop.toml"
+    config.write_text('data_dir = "kept"')
+    made = dandyroll("keys", "create", "--name", "shop", "--expires", "1d", "--config", config)
+    assert made.returncode == 0
+    added = dandyroll("webhooks", "add", "https://shop.example/", "--config", config)
+    assert added.returncode == 0
+    for arguments, says in (
+        (("keys", "list"), "shop"),
+        (("webhooks", "list"), "https://shop.example/"),
+        (("top", "--once"), f"no server has been started on {tmp_path / 'kept'}"),
+    ):
+        done = dandyroll(*arguments, "--config", config)
+        assert says in done.stdout + done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    Database(tmp_path / "catalogue.db").close()
+    command = [sys.executable, "-m", "dandyroll.cli", "keys", "usage", "--json"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*command, "--data", str(tmp_path)], stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_what_the_disk_refuses_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "catalogue.db").write_text("no database, but long enough to be read as one")
+    for folder in (tmp_path / "file" / "data", tmp_path / "bad"):
+        create = ("keys", "create", "--name", "shop", "--expires", "1d")
+        done = dandyroll(*create, "--data", folder)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith("dandyroll: ")
+        assert "Traceback" not in done.stderr
 
 
 def test_an_unknown_setting_refuses_to_start(tmp_path: Path) -> None:

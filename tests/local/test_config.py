@@ -53,6 +53,22 @@ def test_a_file_inside_the_data_folder_cannot_move_it(tmp_path: Path) -> None:
         read_settings(data_dir=tmp_path / "data")
 
 
+@pytest.mark.parametrize("name", ["url", "key"])
+def test_no_file_says_where_a_key_is_sent(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "here" / "dandyroll.toml", f'{name} = "https://stranger.example"')
+    with pytest.raises(BadSetting, match=f"line 1: {name}: expected in the environment alone"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    "url", ["pictures.example", "ftp://pictures.example", "http://", "http://["]
+)
+def test_the_public_url_is_one_that_clients_can_use(url: str) -> None:
+    assert read_settings(public_url="https://pictures.example:8443/a").public_url
+    with pytest.raises(BadSetting, match="PUBLIC_URL: expected a URL of http or https"):
+        read_settings(public_url=url)
+
+
 def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match=r"--config .*missing\.toml: there is no such file"):
         read_settings(tmp_path / "missing.toml")

@@ -4,6 +4,8 @@ import json
 import resource
 import shutil
 import socket
+import subprocess
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -161,6 +163,28 @@ def test_tls_that_cannot_work_is_wrong(tmp_path: Path) -> None:
     assert "unencrypted" in check("tls", bare).says
     missing = Settings(data_dir=tmp_path, tls_cert=tmp_path / "a", tls_key=tmp_path / "b")
     assert check("tls", missing).state == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("passed_days", "state", "says"),
+    [(0, "ok", "until 20"), (10, "note", "19 days more"), (31, "wrong", "expired")],
+)
+def test_a_certificate_that_ends_soon_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed_days: int, state: str, says: str
+) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=here"
+    subprocess.run(
+        [*command.split(), "-days", "30", "-keyout", key, "-out", cert],
+        check=True,
+        capture_output=True,
+    )
+    key.chmod(0o600)
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + passed_days * 86_400)
+    found = check("tls", Settings(data_dir=tmp_path, tls_cert=cert, tls_key=key))
+    assert (found.state, bool(found.fix)) == (state, state != "ok")
+    assert says in found.says
 
 
 def test_few_open_files_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

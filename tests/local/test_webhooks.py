@@ -19,6 +19,7 @@ from random import Random
 import pytest
 
 from dandyroll.events import NotDelivered, new_event
+from dandyroll.local.database import Database
 from dandyroll.local.delivery_log import backlog, list_deliveries
 from dandyroll.local.receivers import add_webhook
 from dandyroll.local.webhook import Webhook, sign
@@ -260,6 +261,7 @@ def _until(reached: Callable[[], bool], timeout_s: float = 20) -> None:
 def test_what_is_asked_wrongly_is_refused(
     tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
+    Database(tmp_path / "catalogue.db").close()
     done = dandyroll("webhooks", *arguments, "--data", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert says in done.stderr

@@ -2,8 +2,11 @@
 
 import argparse
 import io
+import os
 import sys
 from collections.abc import Sequence
+
+import apsw
 
 import dandyroll
 from dandyroll.cli import images, keeping, keys, process, serve, top, upload, webhooks
@@ -12,6 +15,7 @@ from dandyroll.settings import BadSetting
 
 _GROUPS = (serve, keys, webhooks, process, upload, images, keeping, top)
 
+_BROKEN_PIPE = 141  # as shells say it of SIGPIPE
 _INTERRUPTED = 130  # as shells say it of Ctrl-C
 
 
@@ -23,10 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # such as `| head`, which has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
     except KeyboardInterrupt:
         print("dandyroll: interrupted", file=sys.stderr)
         return _INTERRUPTED
-    except (BadSetting, DandyrollError, ValueError) as error:
+    except (BadSetting, DandyrollError, ValueError, OSError, apsw.Error) as error:
         print(f"dandyroll: {error}", file=sys.stderr)
         return 2
     return code

@@ -14,7 +14,7 @@ from dandyroll.cli.subcommands import Subcommands, add_config_option
 from dandyroll.local.api_keys import create_api_key, list_api_keys, revoke_api_key
 from dandyroll.local.config import read_settings
 from dandyroll.local.database import Database
-from dandyroll.local.home import open_database
+from dandyroll.local.home import CATALOGUE, open_database, open_kept_database
 from dandyroll.local.quota import quota_of, set_quota
 from dandyroll.local.usage_report import print_usage, usage_report
 from dandyroll.models import isoformat
@@ -54,7 +54,10 @@ def add_commands(commands: Subcommands) -> None:
 
 def _create(options: argparse.Namespace) -> int:
     scopes = frozenset(options.scope.split(","))
-    database = _database(options)
+    data_dir = _data_dir(options)
+    if not (data_dir / CATALOGUE).is_file():  # perhaps a mistyped one, perhaps the first key
+        print(f"dandyroll: {data_dir} is a new data folder", file=sys.stderr)
+    database = open_database(data_dir)
     try:
         value = create_api_key(database, options.name, scopes, options.expires)
         if options.max_uploads_per_day is not None or options.max_stored_bytes is not None:
@@ -116,7 +119,11 @@ def _usage(options: argparse.Namespace) -> int:
 
 
 def _database(options: argparse.Namespace) -> Database:
-    return open_database(read_settings(options.config, data_dir=options.data).data_dir)
+    return open_kept_database(_data_dir(options))
+
+
+def _data_dir(options: argparse.Namespace) -> Path:
+    return read_settings(options.config, data_dir=options.data).data_dir
 
 
 def _limit(text: str) -> int:
@@ -127,6 +134,13 @@ def _limit(text: str) -> int:
 
 def _expiry(text: str) -> int:
     """`30d`, `12h`, `1y` from now, or a date such as `2027-01-31`; in epoch seconds."""
+    expires_at = _moment(text)
+    if expires_at <= time.time():
+        raise argparse.ArgumentTypeError(f"expected an expiry that is still to come; got {text!r}")
+    return expires_at
+
+
+def _moment(text: str) -> int:
     span = re.fullmatch(r"([0-9]{1,6})([mhdwy])", text)
     if span:
         return int(time.time()) + int(span[1]) * _UNITS_S[span[2]]

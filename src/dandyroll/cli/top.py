@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dandyroll.cli.subcommands import Subcommands
+from dandyroll.cli.subcommands import Subcommands, add_config_option
+from dandyroll.local.config import read_settings
 from dandyroll.local.top import folder_source, remote_source, show
-from dandyroll.settings import Settings
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -23,11 +23,14 @@ def add_commands(commands: Subcommands) -> None:
         "--every", type=_pause_s, default=2.0, metavar="S", help="seconds (%(default)s)"
     )
     command.add_argument("--once", action="store_true", help="print one frame and end")
+    add_config_option(command)
     command.set_defaults(command=_top)
 
 
 def _top(options: argparse.Namespace) -> int:
-    settings = Settings.from_env(data_dir=options.data, url=options.url, key=options.key)
+    settings = read_settings(
+        options.config, data_dir=options.data, url=options.url, key=options.key
+    )
     with ExitStack() as resources:
         if settings.url and options.data is None:
             source = remote_source(settings.url, settings.key)

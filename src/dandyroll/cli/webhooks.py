@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dandyroll.cli.subcommands import Subcommands, count
+from dandyroll.cli.subcommands import Subcommands, add_config_option, count
 from dandyroll.events import EVENT_TYPES, NotDelivered, new_event
+from dandyroll.local.config import read_settings
 from dandyroll.local.database import Database
 from dandyroll.local.delivery_log import (
     Delivery,
@@ -21,7 +22,7 @@ from dandyroll.local.delivery_log import (
     replay_failed,
     replay_since,
 )
-from dandyroll.local.home import open_database
+from dandyroll.local.home import open_kept_database
 from dandyroll.local.notify import notifier
 from dandyroll.local.receivers import (
     MAIL,
@@ -77,6 +78,7 @@ def add_commands(commands: Subcommands) -> None:
     replay_.set_defaults(command=_replay)
     for command in (add, list_, remove, test, deliveries, replay_):
         command.add_argument("--data", type=Path, metavar="DIR", help="the data folder (./data)")
+        add_config_option(command)
 
 
 def _add(options: argparse.Namespace) -> int:
@@ -108,7 +110,7 @@ def _remove(options: argparse.Namespace) -> int:
 
 
 def _test(options: argparse.Namespace) -> int:
-    settings = Settings.from_env(data_dir=options.data)
+    settings = _settings(options)
     with _database(options) as database:
         receiver = find_receiver(database, options.id)
     if receiver.id == MAIL:
@@ -144,7 +146,11 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _database(options: argparse.Namespace) -> "closing[Database]":
-    return closing(open_database(Settings.from_env(data_dir=options.data).data_dir))
+    return closing(open_kept_database(_settings(options).data_dir))
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return read_settings(options.config, data_dir=options.data)
 
 
 def _public(receiver: Receiver) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dandyroll.api_keys import SCOPES, hash_api_key, mint_api_key
 from dandyroll.errors import NotFound
+from dandyroll.intake import ADOPTED_OWNER
 from dandyroll.local.database import Database
 
 _NAME_DIGITS = 12
@@ -25,8 +26,10 @@ class StoredKey:
 def create_api_key(database: Database, owner: str, scopes: frozenset[str], expires_at: int) -> str:
     """Mint a key and store its hash; the value, which is not to be had again.
 
-    Raises `ValueError` as `mint_api_key` does.
+    Raises `ValueError` as `mint_api_key` does, and for the owner of what was adopted.
     """
+    if owner == ADOPTED_OWNER:
+        raise ValueError(f"Expected an owner other than {owner!r}, whose files nobody uploaded.")
     value = mint_api_key(owner, scopes, expires_at)
     in_order = ",".join(scope for scope in SCOPES if scope in scopes)
     columns = (hash_api_key(value), owner, in_order, expires_at, int(time.time()), None)

@@ -23,7 +23,7 @@ from dandyroll.errors import StoreUnavailable
 from dandyroll.keys import original_key
 from dandyroll.local.archive import Archive, FolderArchive, TarArchive
 from dandyroll.local.config import FILE_NAME
-from dandyroll.local.home import CATALOGUE, objects_root
+from dandyroll.local.home import CATALOGUE, check_catalogue, objects_root
 from dandyroll.local.objects import FileObjectStore, sync_folder
 from dandyroll.local.partial import partial_folder
 from dandyroll.models import Row, isoformat
@@ -54,8 +54,7 @@ def backup(data_dir: Path, to: Path, previous: Path | None = None) -> Backup:
     backup folder on the same disk, is linked from there instead of copied. Raises `BadSetting`
     where it is asked wrongly, `StoreUnavailable` where it cannot be written.
     """
-    if not (data_dir / CATALOGUE).is_file():
-        raise BadSetting(f"--data {data_dir}: expected a data folder; there is no {CATALOGUE}.")
+    check_catalogue(data_dir)
     if to.exists():
         raise BadSetting(f"--to {to}: expected a name that is free; it is there already.")
     if previous is not None and not (previous / NOTE).is_file():

@@ -23,12 +23,13 @@ from dandyroll.imaging.vips import pyvips
 from dandyroll.local.confine import NONE, confinement
 from dandyroll.local.disk import NETWORK, VOLATILE, file_system, try_writes
 from dandyroll.local.home import CATALOGUE
-from dandyroll.local.tls import check_exposure, read_tls, server_url
+from dandyroll.local.tls import check_exposure, expires_at, read_tls, server_url
 from dandyroll.settings import BadSetting, Settings
 
 _LEAST_FREE_BYTES = 1_000_000_000
 _LEAST_FREE_PCT = 10
 _LEAST_FILES = 4096
+_RENEW_DAYS = 21
 _NEWEST_TESTED_PYTHON = (3, 14)
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _READABLE_BY_OTHERS = 0o077
@@ -203,7 +204,19 @@ def _check_tls(settings: Settings) -> Check:
         return Check("tls", "ok", f"none; {plain or 'reached from this machine alone'}")
     if tls.key.stat().st_mode & _READABLE_BY_OTHERS & ~0o040:
         return Check("tls", "wrong", f"{tls.key} is open to all users", f"chmod 640 {tls.key}")
-    return Check("tls", "ok", f"{tls.cert} and its key")
+    return _check_expiry(tls.cert)
+
+
+def _check_expiry(cert: Path) -> Check:
+    ends_at = expires_at(cert)
+    says = f"{cert} and its key, until {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(ends_at))}"
+    fix = "Renew the certificate, then restart the server: it is read at the start alone."
+    left_days = (ends_at - time.time()) / 86_400
+    if left_days <= 0:
+        return Check("tls", "wrong", f"{says}: expired, clients refuse it", fix)
+    if left_days < _RENEW_DAYS:
+        return Check("tls", "note", f"{says}: {int(left_days)} days more", fix)
+    return Check("tls", "ok", says)
 
 
 def _check_port(settings: Settings) -> Check:

@@ -134,6 +134,7 @@ def open_upkeep(settings: Settings) -> Iterator[Upkeep]:
     A job it writes is taken up by the server's next sweep, or at its next start.
     """
     with ExitStack() as resources:
+        make_data_dir(settings.data_dir)
         objects = FileObjectStore(objects_root(settings.data_dir))
         database = open_database(settings.data_dir)
         resources.callback(database.close)
@@ -178,7 +179,25 @@ def _no_ticket(row: Row) -> Ticket:
 
 def open_database(data_dir: Path) -> Database:
     """The catalogue's file in the data folder, made if absent; beside a running server too."""
+    make_data_dir(data_dir)
     return Database(data_dir / CATALOGUE)
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the folder, for its user alone. One that is there keeps the mode it has."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def open_kept_database(data_dir: Path) -> Database:
+    """The same, but of a folder that has one. Raises `BadSetting` where there is none."""
+    check_catalogue(data_dir)
+    return open_database(data_dir)
+
+
+def check_catalogue(data_dir: Path) -> None:
+    """Raise `BadSetting` for what is no data folder: a mistyped one is told, not made."""
+    if not (data_dir / CATALOGUE).is_file():
+        raise BadSetting(f"--data {data_dir}: expected a {CATALOGUE}; there is none.")
 
 
 def objects_root(data_dir: Path) -> Path:
@@ -211,7 +230,7 @@ def read_address(data_dir: Path) -> str:
 
 
 def _only_server(data_dir: Path) -> IO[bytes]:
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_data_dir(data_dir)
     lock = (data_dir / _LOCK).open("ab")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it for the dead

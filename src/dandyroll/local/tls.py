@@ -4,11 +4,14 @@ import ipaddress
 import socket
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dandyroll.settings import BadSetting, Settings
 
 _UNSET = Path()
+_PEM_BEGIN, _PEM_END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+_VERSION, _UTC_TIME = 0xA0, 0x17  # tags in DER
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,35 @@ def read_tls(settings: Settings) -> Tls | None:
     except ssl.SSLError as error:
         raise BadSetting(_what_is_wrong(cert, key, error)) from None
     return Tls(cert, key)
+
+
+def expires_at(cert: Path) -> float:
+    """When a PEM file's first certificate ends, in epoch seconds.
+
+    Python's ssl tells it of a peer's certificate alone, so the few fields before it are walked.
+    Raises `ValueError` or `IndexError` for what is no certificate.
+    """
+    pem = cert.read_text("latin-1")
+    start = pem.index(_PEM_BEGIN)
+    der = ssl.PEM_cert_to_DER_cert(pem[start : pem.index(_PEM_END, start) + len(_PEM_END)])
+    signed = _elements(_elements(der)[0][1])[0][1]
+    fields = [content for tag, content in _elements(signed) if tag != _VERSION]
+    tag, text = _elements(fields[3])[1]  # serial, algorithm, issuer, validity: from, until
+    form = "%y%m%d%H%M%SZ" if tag == _UTC_TIME else "%Y%m%d%H%M%SZ"
+    return datetime.strptime(text.decode("ascii"), form).replace(tzinfo=UTC).timestamp()
+
+
+def _elements(der: bytes) -> list[tuple[int, bytes]]:
+    """The elements one after another in DER: tag and content of each."""
+    found, at = [], 0
+    while at < len(der):
+        tag, length, at = der[at], der[at + 1], at + 2
+        if length & 0x80:
+            digits = length & 0x7F
+            length, at = int.from_bytes(der[at : at + digits], "big"), at + digits
+        found.append((tag, der[at : at + length]))
+        at += length
+    return found
 
 
 def check_exposure(settings: Settings) -> None:

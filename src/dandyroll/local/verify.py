@@ -17,7 +17,7 @@ import apsw
 
 from dandyroll.errors import DandyrollError
 from dandyroll.keys import ORIGINALS, RENDITIONS, original_key
-from dandyroll.local.home import CATALOGUE, open_upkeep
+from dandyroll.local.home import CATALOGUE, check_catalogue, open_upkeep
 from dandyroll.local.objects import Entry
 from dandyroll.local.queue import remove_job
 from dandyroll.local.upkeep import (
@@ -28,7 +28,7 @@ from dandyroll.local.upkeep import (
     process_anew,
 )
 from dandyroll.models import SETTLED, Row
-from dandyroll.settings import BadSetting, Settings
+from dandyroll.settings import Settings
 
 Kind = Literal[
     "catalogue-damaged",  # SQLite finds its file in disorder
@@ -69,8 +69,7 @@ def verify_folder(settings: Settings, repair: bool) -> Iterator[Finding]:
 
     Raises `BadSetting` where there is no such folder.
     """
-    if not (settings.data_dir / CATALOGUE).is_file():
-        raise BadSetting(f"--data {settings.data_dir}: expected a {CATALOGUE}; there is none.")
+    check_catalogue(settings.data_dir)
     try:
         with open_upkeep(settings) as upkeep:
             yield from verify(upkeep, repair)
