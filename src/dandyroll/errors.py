@@ -73,7 +73,7 @@ class NotFound(DandyrollError):
 
 
 class BodyTimeout(DandyrollError):
-    """The body did not arrive in time (local home only)."""
+    """The body did not arrive in time, or nothing of it for 10 s (local home only)."""
 
     code, status = "body_timeout", 408
 

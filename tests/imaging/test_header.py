@@ -203,6 +203,13 @@ def test_time_is_linear_in_hostile_files(data: bytes) -> None:
     assert time.process_time() - began < 3
 
 
+def test_fill_bytes_cost_next_to_nothing() -> None:
+    began = time.process_time()
+    with pytest.raises(TruncatedImage):
+        read_header(b"\xff\xd8" + b"\xff" * 20_000_000, LIMITS)
+    assert time.process_time() - began < 0.3
+
+
 def test_decoders_write_and_log_nothing(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -219,7 +219,7 @@ def test_the_server_starts_only_confined_workers(tmp_path: Path) -> None:
         client = Client.new(served)
         assert client.processed(client.upload(pictures.jpeg())).status == 200
         _, *workers = served.processes()
-        assert len(workers) == 2  # one for headers, one for pixels
+        assert len(workers) == 3  # two for headers, one for pixels
         for pid in workers:
             status = Path(f"/proc/{pid}/status").read_text()
             assert "NoNewPrivs:\t1" in status

@@ -24,12 +24,16 @@ from dandyroll.errors import BodyTimeout, DandyrollError
 from dandyroll.local.admission import Admission
 from dandyroll.local.page import page_routes
 from dandyroll.local.tickets import Tickets
+from dandyroll.local.turns import Turns, steady
 from dandyroll.logs import note, noted
 from dandyroll.ports import Home
 from dandyroll.trace_id import mint_trace_id
 
 _BODIES = 16  # uploads read into memory at once; the next ones wait in their sockets
+_BODIES_OF_A_KEY = 4
 _FILES = 8  # ticketed files written to disk at once
+_FILES_OF_AN_OWNER = 4
+_SILENCE_S = 10  # an upload of which nothing comes for so long gives up its turn
 _THREADS = 32
 _WAITING_THREADS = 64  # for `?wait=`: they sleep, and must not keep others waiting
 
@@ -58,8 +62,8 @@ class Gateway:
         self._home = home
         self._admission = admission
         self._tickets = tickets
-        self._bodies = asyncio.Semaphore(_BODIES)
-        self._files = asyncio.Semaphore(_FILES)
+        self._bodies = Turns(_BODIES, _BODIES_OF_A_KEY)
+        self._files = Turns(_FILES, _FILES_OF_AN_OWNER)
         self._threads = CapacityLimiter(_THREADS)
         self._waiting_threads = CapacityLimiter(_WAITING_THREADS)
 
@@ -78,8 +82,11 @@ class Gateway:
             image_id, size_bytes = self._tickets.check(
                 request.path_params["file_name"], request.query_params, request.headers
             )
-            async with self._files, asyncio.timeout(self._home.settings.ticket_lifetime_s):
-                await self._tickets.receive(image_id, size_bytes, request.stream())
+            owner = self._home.catalogue.get(image_id).owner
+            lifetime_s = self._home.settings.ticket_lifetime_s
+            async with self._files.turn(owner), asyncio.timeout(lifetime_s):
+                body = steady(aiter(request.stream()), _SILENCE_S)
+                await self._tickets.receive(image_id, size_bytes, body)
         except DandyrollError as error:
             return _to_asgi(problem(error, _trace_id()))
         except TimeoutError:
@@ -105,15 +112,15 @@ class Gateway:
             return _to_asgi(problem(error, _trace_id()))
         if facts := parse_api_key(key):
             note(owner=facts.owner)
-        response = await self._handle(route, request)
+        response = await self._handle(route, request, name)
         self._admission.note(name, response.status_code, _uploaded_bytes(route, request))
         return response
 
-    async def _handle(self, route: Route, request: AsgiRequest) -> AsgiResponse:
+    async def _handle(self, route: Route, request: AsgiRequest, name: str = "") -> AsgiResponse:
         if route.method in ("GET", "DELETE"):
             limiter = self._waiting_threads if "wait" in request.query_params else self._threads
             return await self._in_thread(route, _from_asgi(request, b""), limiter)
-        async with self._bodies:
+        async with self._bodies.turn(name):
             try:
                 body = await self._read_body(request)
             except DandyrollError as error:
@@ -141,7 +148,7 @@ class Gateway:
         got_bytes = 0
         try:
             async with asyncio.timeout(timeout_s):
-                async for chunk in request.stream():
+                async for chunk in steady(aiter(request.stream()), _SILENCE_S):
                     got_bytes += len(chunk)
                     if got_bytes > max_bytes:
                         raise too_large(got_bytes, max_bytes)

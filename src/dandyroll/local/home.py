@@ -37,7 +37,7 @@ from dandyroll.spans import start_spans, stop_spans
 
 log = logging.getLogger("dandyroll.home")
 
-_PROBES = 1
+_PROBES = 2  # so that a file that is slow to read does not hold up everybody's
 _LOCK = "server.lock"
 
 BUCKET = "local"

@@ -1,8 +1,10 @@
 """Run the local home as a server until it is told to stop."""
 
 import os
+import resource
 import signal
 import socket
+from contextlib import suppress
 
 import uvicorn
 
@@ -10,10 +12,13 @@ from dandyroll.local.access_log import observed
 from dandyroll.local.gateway import create_app
 from dandyroll.local.home import LocalHome, write_address
 from dandyroll.local.metrics_page import metrics_route
+from dandyroll.local.protocol import MAX_HEAD_BYTES, BoundedProtocol
 from dandyroll.local.tls import Tls
 from dandyroll.settings import BadSetting
 
 _STOP_S = 10  # how long open requests may take to end
+_CONCURRENCY = 512  # open connections, beyond which requests are answered 503
+_OPEN_FILES = 65_536
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -42,7 +47,9 @@ def serve(local: LocalHome, listening: socket.socket, tls: Tls | None = None) ->
     app.router.routes.append(metrics_route(readings, settings.public_url, admit))
     config = uvicorn.Config(
         observed(app),
-        http="httptools",
+        http=BoundedProtocol,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        limit_concurrency=_concurrency(),
         log_config=None,  # its lines go the way of ours
         log_level="warning",
         access_log=False,
@@ -58,3 +65,14 @@ def serve(local: LocalHome, listening: socket.socket, tls: Tls | None = None) ->
         uvicorn.Server(config).run(sockets=[listening])
     except KeyboardInterrupt:
         return
+
+
+def _concurrency() -> int:
+    """How many connections to serve, so that twice as many leave files to open for the work."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with suppress(OSError, ValueError):  # the system may have a bound of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _CONCURRENCY if soft == resource.RLIM_INFINITY else min(_CONCURRENCY, soft // 4)

@@ -1,5 +1,6 @@
 """The segments of a JPEG."""
 
+import re
 import struct
 
 from dandyroll.errors import CorruptImage, TruncatedImage
@@ -9,6 +10,7 @@ MAGIC = b"\xff\xd8\xff"
 
 _START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
+_FILL_BYTES = re.compile(rb"\xff*+")  # in one go: a file may be nothing else
 _SOS, _EOI = 0xDA, 0xD9
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
@@ -28,9 +30,7 @@ def read(data: bytes) -> Structure:
         if found < 0:
             raise TruncatedImage("The JPEG file ends before its picture begins.")
         oddities |= found > at
-        at = found + 1
-        while data[at : at + 1] == b"\xff":  # any number of fill bytes may precede a marker
-            at += 1
+        at = _after_fill_bytes(data, found + 1)
         if at >= len(data):
             raise TruncatedImage("The JPEG file ends before its picture begins.")
         marker = data[at]
@@ -70,3 +70,9 @@ def read(data: bytes) -> Structure:
     ends = data.rfind(b"\xff\xd9", at) >= 0
     kind = "progressive JPEG" if progressive or in_parts else "JPEG"
     return Structure(width, height, mode, kind, ends, oddities=oddities)
+
+
+def _after_fill_bytes(data: bytes, at: int) -> int:
+    """Any number of them may precede a marker."""
+    fill_bytes = _FILL_BYTES.match(data, at)
+    return fill_bytes.end() if fill_bytes else at
