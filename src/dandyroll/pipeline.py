@@ -2,8 +2,10 @@
 
     uploaded/<id>  ->  update_size  ->  add_watermark  ->  FINAL-IMAGES/<id>
 
-`STAGES` is the only statement of the order, `RETRY` the only one of the patience: the local
-home's workers walk them, and the AWS home's state machine is generated from them.
+`STAGES` is the only statement of the order, `RETRY` the only one of the patience with an image
+(what a cloud throttles is its home's matter). At home `local/dispatch.py` hands each job to a
+worker, where `local/worker.py` runs all stages, and writes the result; on AWS the state machine is
+generated from the two, and its functions, `aws/workflow.py`, run one stage each.
 """
 
 import hashlib
