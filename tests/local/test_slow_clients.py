@@ -26,6 +26,11 @@ UPLOAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n"
 class Quick(BoundedProtocol):
     head_s = 0.2
     discard_s = 0.3
+    unread_s = 0.2
+
+
+class Patient(BoundedProtocol):
+    unread_s = 1  # long against how the kernel hands on, short against the whole answer
 
 
 class Endless(BoundedProtocol):
@@ -227,6 +232,45 @@ async def listening(
         for connection in list(state.connections):
             connection.transport.abort()
         await asyncio.sleep(0)
+
+
+ANSWER = bytes(8_000_000)
+GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+async def give(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with more than sockets buffer."""
+    headers = [(b"content-length", str(len(ANSWER)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": ANSWER})
+
+
+def test_an_answer_nobody_reads_is_not_kept() -> None:
+    async def story() -> int:
+        async with listening(Quick, give) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1000)
+            writer.write(GET)
+            await asyncio.sleep(4 * Quick.unread_s)
+            got = len(await ended(reader))
+            writer.close()
+            return got
+
+    assert asyncio.run(story()) < len(ANSWER)
+
+
+def test_an_answer_that_is_read_slowly_comes_whole() -> None:
+    async def story() -> int:
+        async with listening(Patient, give) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(GET)
+            got = 0
+            while chunk := await reader.read(400_000):
+                got += len(chunk)
+                await asyncio.sleep(0.02)
+            writer.close()
+            return got
+
+    assert asyncio.run(story()) > len(ANSWER)
 
 
 async def refuse(scope: Any, receive: Any, send: Any) -> None:

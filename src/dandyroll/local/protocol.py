@@ -24,12 +24,14 @@ class BoundedProtocol(H11Protocol):
 
     An answer given before the whole body came says `Connection: close`. Many clients read it
     only when they have sent everything, so up to `discard_bytes` are still taken and thrown
-    away for up to `discard_s`; then the connection is closed.
+    away for up to `discard_s`; then the connection is closed. One whose client takes nothing of
+    an answer for `unread_s` is closed too: what it does not read lies in our memory.
     """
 
     head_s: float = 10
     discard_bytes: int = 64_000_000
     discard_s: float = 5
+    unread_s: float = 20
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,6 +39,7 @@ class BoundedProtocol(H11Protocol):
         self.app = self._answer_early
         self._head_timer: asyncio.TimerHandle | None = None
         self._discard_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
         self._discarded_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -48,7 +51,7 @@ class BoundedProtocol(H11Protocol):
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._discard_timer):
+        for timer in (self._head_timer, self._discard_timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
@@ -61,6 +64,16 @@ class BoundedProtocol(H11Protocol):
         self._discarded_bytes += len(data)
         if self._discarded_bytes > self.discard_bytes:
             self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+        super().resume_writing()
 
     def on_response_complete(self) -> None:
         if self._discard_timer is not None:
@@ -76,6 +89,16 @@ class BoundedProtocol(H11Protocol):
             super().send_400_response(msg)
         except h11.LocalProtocolError:  # an answer has begun
             self.transport.abort()
+
+    def _watch_reader(self) -> None:
+        left_bytes = self.transport.get_write_buffer_size()
+        self._unread_timer = self.loop.call_later(self.unread_s, self._end_unread, left_bytes)
+
+    def _end_unread(self, before_bytes: int) -> None:
+        if self.transport.get_write_buffer_size() >= before_bytes:
+            self.transport.abort()
+        else:
+            self._watch_reader()
 
     def _watch_head(self) -> None:
         if self.transport.is_closing() or self.conn.their_state is not h11.IDLE:
