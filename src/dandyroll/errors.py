@@ -139,7 +139,7 @@ class TooManyPixels(DandyrollError):
 
 
 class UnsupportedAnimation(DandyrollError):
-    """More than one frame."""
+    """Moving pictures in a format whose animation cannot be kept: APNG, AVIF, HEIC."""
 
     code, status = "unsupported_animation", 422
 
