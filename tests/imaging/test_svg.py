@@ -247,4 +247,4 @@ def test_the_drawing_process_sees_none_of_our_environment(monkeypatch: pytest.Mo
     monkeypatch.setattr(drawer.subprocess, "run", run)
     with pytest.raises(TooComplex):
         drawn(svg())
-    assert set(seen["env"]) == {"PYTHONPATH", "LC_ALL"}  # type: ignore[call-overload]
+    assert set(seen["env"]) == {"PYTHONPATH", "LC_ALL"}  # type: ignore[call-overload]  # object

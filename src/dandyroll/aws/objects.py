@@ -79,7 +79,7 @@ class S3ObjectStore:
                 key,
                 data,
                 attributes={"Content-Type": content_type},
-                mode=mode,  # type: ignore[arg-type]
+                mode=mode,  # type: ignore[arg-type]  # obstore narrows it to literals
                 use_multipart=False,
             )
 

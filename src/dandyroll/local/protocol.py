@@ -42,7 +42,7 @@ class BoundedProtocol(H11Protocol):
         self._unread_timer: asyncio.TimerHandle | None = None
         self._discarded_bytes = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
         limit = self.limit_concurrency
         if limit is not None and len(self.connections) > 2 * limit:
@@ -119,7 +119,7 @@ class BoundedProtocol(H11Protocol):
         async def send_and_close(message: Any) -> None:
             if message["type"] == "http.response.start" and cycle.more_body:
                 message = {**message, "headers": [*message["headers"], CLOSE_HEADER]}
-                cycle.transport = _ClosedLater(self, cycle)  # type: ignore[assignment]
+                cycle.transport = _ClosedLater(self, cycle)  # type: ignore[assignment]  # as far as it is used
             await send(message)
 
         await self._answer(scope, receive, send_and_close)
