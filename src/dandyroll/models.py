@@ -56,9 +56,6 @@ class Credit:
 NO_CREDIT = Credit()
 
 
-NO_CREDIT = Credit()
-
-
 @dataclass(frozen=True)
 class Header:
     """What an image file's header says, before a pixel is decoded.

@@ -322,6 +322,10 @@ class Settings:
         default="",
         metadata={"help": "For tests: `POINT=kill` or `POINT=fail` trips a named fault point."},
     )
+    stack: str = field(
+        default="dandyroll",
+        metadata={"help": "Commands that work on the AWS home: the name of its stack."},
+    )
     bucket: str = field(default="", metadata={"help": "AWS home: the S3 bucket."})
     table: str = field(default="", metadata={"help": "AWS home: the DynamoDB table."})
     state_machine: str = field(

@@ -25,15 +25,17 @@ class Cloud:
     session_token: str = field(default="", repr=False)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        return cls(
-            region=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", "us-east-1"),
-            endpoint_url=environ.get("AWS_ENDPOINT_URL", ""),
-            ca_bundle=environ.get("AWS_CA_BUNDLE", ""),
-            access_key_id=environ.get("AWS_ACCESS_KEY_ID", ""),
-            secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY", ""),
-            session_token=environ.get("AWS_SESSION_TOKEN", ""),
-        )
+    def from_env(cls, environ: Mapping[str, str] = os.environ, **given: str) -> Self:
+        """What the variables say, but for what is `given`."""
+        found = {
+            "region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", "us-east-1"),
+            "endpoint_url": environ.get("AWS_ENDPOINT_URL", ""),
+            "ca_bundle": environ.get("AWS_CA_BUNDLE", ""),
+            "access_key_id": environ.get("AWS_ACCESS_KEY_ID", ""),
+            "secret_access_key": environ.get("AWS_SECRET_ACCESS_KEY", ""),
+            "session_token": environ.get("AWS_SESSION_TOKEN", ""),
+        }
+        return cls(**{**found, **given})
 
     def client(self, service: str) -> Any:
         """A client of that AWS service. Making one takes 150 ms; it asks nothing of AWS yet."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import apsw
 
 import dandyroll
+from dandyroll.aws.stack import CloudError
 from dandyroll.cli import images, keeping, keys, process, serve, top, upload, webhooks
 from dandyroll.errors import DandyrollError
 from dandyroll.settings import BadSetting
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("dandyroll: interrupted", file=sys.stderr)
         return _INTERRUPTED
-    except (BadSetting, DandyrollError, ValueError, OSError, apsw.Error) as error:
+    except (BadSetting, CloudError, DandyrollError, ValueError, OSError, apsw.Error) as error:
         print(f"dandyroll: {error}", file=sys.stderr)
         return 2
     return code

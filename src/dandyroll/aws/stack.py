@@ -1,0 +1,81 @@
+"""The stack as an operator's commands reach it: by its name, through what CloudFormation tells."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+from dandyroll.aws.cloud import Cloud
+from dandyroll.settings import BadSetting, Settings
+
+
+class CloudError(Exception):  # no caller of the API ever sees it, so it is not in errors.py
+    """AWS refused what a command asked of it, or did not answer; the message says which."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack: where it is and as whom we call it, and the outputs of its template."""
+
+    name: str
+    cloud: Cloud
+    outputs: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def find(cls, name: str, cloud: Cloud) -> Self:
+        """Raises `CloudError` where there is none of that name, or nobody to ask."""
+        with operators_errors():
+            found = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+        outputs = {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", ())}
+        return cls(name, cloud, outputs)
+
+    def output(self, name: str) -> str:
+        """One output; `CloudError` where a stack of an earlier release has none of that name."""
+        if name not in self.outputs:
+            raise CloudError(f"The stack {self.name} has no output {name}: dandyroll deploy")
+        return self.outputs[name]
+
+    def settings(self) -> Settings:
+        """What a home on this stack is opened with, from wherever one is."""
+        return Settings(
+            bucket=self.output("BucketName"),
+            table=self.output("TableName"),
+            state_machine=self.output("PipelineArn"),
+        )
+
+
+def operators_cloud(region: str | None = None) -> Cloud:
+    """AWS as the AWS tools would reach it: environment, profile, single sign-on or role.
+
+    Raises `BadSetting` without credentials, without a region, or without the extra `aws`.
+    """
+    try:
+        from botocore.session import get_session
+    except ModuleNotFoundError:
+        raise BadSetting("Expected the extra aws: pip install 'dandyroll[aws]'") from None
+    session = get_session()
+    with operators_errors():
+        credentials = session.get_credentials()
+        frozen = credentials and credentials.get_frozen_credentials()
+        region = region or session.get_config_variable("region")
+    if not frozen:
+        raise BadSetting("Expected AWS credentials, as `aws configure` sets them; got none.")
+    if not region:
+        raise BadSetting("Expected an AWS region: --region or AWS_REGION; got none.")
+    return Cloud.from_env(
+        region=region,
+        access_key_id=frozen.access_key or "",
+        secret_access_key=frozen.secret_key or "",
+        session_token=frozen.token or "",
+    )
+
+
+@contextmanager
+def operators_errors() -> Iterator[None]:
+    """What botocore raises, as `CloudError`, in AWS's own words: an operator can act on them."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise CloudError(str(error)) from error
