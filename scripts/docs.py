@@ -1,14 +1,18 @@
 """Write the generated parts of docs/, or with --check say which are out of date.
 
 docs/settings.md is the table in `dandyroll.settings`. In docs/contract.md the lines between the
-two markers are the table in `dandyroll.errors`.
+two markers are the table in `dandyroll.errors`. The drawings are those of drawings.py.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from drawings import aws_svg, machine_svg
+
 from dandyroll import errors, settings
+from dandyroll.api.routes import ROUTES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BEGIN = "<!-- errors: begin (make docs) -->"
@@ -44,7 +48,7 @@ your key to a stranger's URL.
 TYPES = {"int": "whole number", "str": "text", "bool": "true or false", "Path": "path"}
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *rows]
     cells = [[cell.replace("|", r"\|") for cell in line] for line in lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in cells)
@@ -104,6 +108,8 @@ def main() -> int:
     pages = {
         DOCS / "settings.md": settings_page(),
         contract: contract_page(contract.read_text("utf-8")),
+        DOCS / "machine.svg": machine_svg(),
+        DOCS / "aws.svg": aws_svg([*dict.fromkeys(route.function for route in ROUTES)]),
     }
     stale = [
         path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text
