@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 
@@ -56,7 +57,8 @@ def interrupted(request: AWSPreparedRequest) -> AWSResponse:
 def answered(
     request: AWSPreparedRequest, status: int, body: Mapping[str, Any], error: str = ""
 ) -> AWSResponse:
-    headers = {"Content-Type": "application/json", "x-amzn-errortype": error}
+    headers = HTTPHeaders()
+    headers["Content-Type"], headers["x-amzn-errortype"] = "application/json", error
     raw = _Raw(json.dumps(body).encode())
     return AWSResponse(request.url, status, headers, raw)
 

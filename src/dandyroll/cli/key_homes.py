@@ -15,6 +15,7 @@ from rich.console import Console
 from dandyroll.api_keys import StoredKey
 from dandyroll.aws import api_keys as aws_keys
 from dandyroll.aws import usage_report as aws_usage
+from dandyroll.aws.stack import Stack
 from dandyroll.cli.subcommands import add_config_option, add_stack_options, find_stack
 from dandyroll.local import api_keys as local_keys
 from dandyroll.local import usage_report as local_usage
@@ -25,15 +26,11 @@ from dandyroll.local.home import CATALOGUE, open_database, open_kept_database
 
 @dataclass(frozen=True)
 class Keys:
-    """A home's API keys. `create` takes owner, scopes and expiry, and gives the value.
-
-    `delete` is None where a revoked key takes up nothing that it could give back.
-    """
+    """A home's API keys. `create` takes owner, scopes and expiry, and gives the value."""
 
     create: Callable[[str, frozenset[str], int], str]
     list_all: Callable[[], list[StoredKey]]
     revoke: Callable[[str], StoredKey]
-    delete: Callable[[str], StoredKey] | None
     usage: Callable[[], list[dict[str, Any]]]
     print_usage: Callable[[list[dict[str, Any]], Console], None]
 
@@ -49,13 +46,11 @@ def add_home_options(command: argparse.ArgumentParser) -> None:
 def open_keys(options: argparse.Namespace, *, may_make: bool = False) -> Iterator[Keys]:
     """The keys of the home that the options mean. Raises `ValueError` where they mean two."""
     if options.aws:
-        _refuse(options, ("data", "config"), "With --aws expected --stack and --region alone")
-        stack = find_stack(options)
+        stack = find_keys_stack(options)
         yield Keys(
             create=lambda *facts: aws_keys.create_api_key(stack, *facts).value,
             list_all=partial(aws_keys.list_api_keys, stack),
             revoke=partial(aws_keys.revoke_api_key, stack),
-            delete=partial(aws_keys.delete_api_key, stack),
             usage=lambda: aws_usage.usage_report(stack, int(time.time())),
             print_usage=aws_usage.print_usage,
         )
@@ -65,10 +60,15 @@ def open_keys(options: argparse.Namespace, *, may_make: bool = False) -> Iterato
                 create=partial(local_keys.create_api_key, database),
                 list_all=partial(local_keys.list_api_keys, database),
                 revoke=partial(local_keys.revoke_api_key, database),
-                delete=None,
                 usage=lambda: local_usage.usage_report(database, int(time.time())),
                 print_usage=local_usage.print_usage,
             )
+
+
+def find_keys_stack(options: argparse.Namespace) -> Stack:
+    """The stack whose API Gateway has the keys."""
+    _refuse(options, ("data", "config"), "With --aws expected --stack and --region alone")
+    return find_stack(options)
 
 
 @contextmanager

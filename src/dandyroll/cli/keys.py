@@ -10,8 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from dandyroll.api_keys import StoredKey
+from dandyroll.aws.api_keys import delete_api_key
 from dandyroll.cli.expiry import expiry
-from dandyroll.cli.key_homes import add_home_options, open_keys, open_keys_database
+from dandyroll.cli.key_homes import add_home_options, find_keys_stack, open_keys, open_keys_database
 from dandyroll.cli.report import print_json
 from dandyroll.cli.subcommands import Subcommands
 from dandyroll.local.quota import quota_of, set_quota
@@ -81,16 +82,16 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _revoke(options: argparse.Namespace) -> int:
-    with open_keys(options) as keys:
-        if options.delete:
-            if keys.delete is None:
-                raise ValueError(
-                    "Expected --aws with --delete: at home a revoked key stays listed."
-                )
-            key, done = keys.delete(options.key), "deleted"
-        else:
-            key, done = keys.revoke(options.key), "revoked"
-    print(f"{done} {key.name} of {key.owner}", file=sys.stderr)
+    if not options.delete:
+        with open_keys(options) as keys:
+            key = keys.revoke(options.key)
+    elif options.aws:
+        key = delete_api_key(find_keys_stack(options), options.key)
+    else:
+        raise ValueError("Expected --aws with --delete: at home a revoked key stays listed.")
+    print(
+        f"{'deleted' if options.delete else 'revoked'} {key.name} of {key.owner}", file=sys.stderr
+    )
     return 0
 
 
