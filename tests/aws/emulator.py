@@ -3,7 +3,7 @@
 IAM counts on it: the functions have the rights of their roles and no more. What it drops,
 `test_template.py` asserts. Two of its gaps are closed here, with the values that the template
 itself states: it takes gateway responses and reserved concurrency through its API, but not from
-CloudFormation.
+CloudFormation. A third `mended_emulator.py` closes.
 """
 
 import http.client
@@ -96,7 +96,7 @@ def running_emulator() -> Iterator[Emulator]:
     log = scratch / "emulator.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(EMULATOR_PYTHON), "-m", "ministack"],
+            [str(EMULATOR_PYTHON), str(Path(__file__).with_name("mended_emulator.py"))],
             env=environment,
             cwd=scratch,
             stdout=output,

@@ -1,6 +1,7 @@
 """The `dandyroll` command, run as a person runs it."""
 
 import io
+import json
 import os
 import re
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dandyroll.api_keys import parse_api_key
+from dandyroll.api_keys import name_of_api_key, parse_api_key
 from dandyroll.local.database import Database
 from tests import pictures
 from tests.contract.client import Client
@@ -43,6 +44,26 @@ def test_a_key_made_beside_a_running_server_works_at_once(tmp_path: Path) -> Non
         assert dandyroll("keys", "revoke", name[1], "--data", tmp_path).returncode == 0
         assert client.send("POST", "/upload", pictures.png()).problem == (403, "forbidden")
         assert "revoked" in dandyroll("keys", "list", "--data", tmp_path).stdout
+
+
+def test_keys_are_listed_for_machines(tmp_path: Path) -> None:
+    create = ("keys", "create", "--name", "shop", "--expires", "2100-01-01", "--data", tmp_path)
+    value = dandyroll(*create).stdout.strip()
+    (line,) = dandyroll("keys", "list", "--json", "--data", tmp_path).stdout.splitlines()
+    key = json.loads(line)
+    assert key == {
+        "key": name_of_api_key(value),
+        "owner": "shop",
+        "scopes": ["read", "write"],
+        "created_at": key["created_at"],
+        "expires_at": "2100-01-01T00:00:00.000Z",
+        "revoked_at": None,
+        "state": "valid",
+    }
+    assert dandyroll("keys", "revoke", value, "--data", tmp_path).returncode == 0
+    revoked = json.loads(dandyroll("keys", "list", "--json", "--data", tmp_path).stdout)
+    assert revoked == {**key, "revoked_at": revoked["revoked_at"], "state": "revoked"}
+    assert revoked["revoked_at"] >= key["created_at"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import time
 from dataclasses import dataclass
 
 from dandyroll.api.access import FORBIDDEN
+from dandyroll.api_keys import name_of_api_key
 from dandyroll.errors import Forbidden, TooManyRequests
-from dandyroll.local.api_keys import is_valid_api_key, name_of_api_key
+from dandyroll.local.api_keys import is_valid_api_key
 from dandyroll.local.database import Database
 from dandyroll.local.throttle import Rate, Throttle
 from dandyroll.local.usage import Usage, UsageCounter

@@ -1,26 +1,17 @@
 """The API keys of the local home: hashes in the database, the gateway's list."""
 
 import time
-from dataclasses import dataclass
 
-from dandyroll.api_keys import SCOPES, hash_api_key, mint_api_key
-from dandyroll.errors import NotFound
+from dandyroll.api_keys import (
+    NAME_DIGITS,
+    StoredKey,
+    hash_api_key,
+    in_order,
+    mint_api_key,
+    one_meant,
+)
 from dandyroll.intake import ADOPTED_OWNER
 from dandyroll.local.database import Database
-
-_NAME_DIGITS = 12
-
-
-@dataclass(frozen=True)
-class StoredKey:
-    """What is known of a key without having it; `name` is the first 12 digits of its hash."""
-
-    name: str
-    owner: str
-    scopes: tuple[str, ...]
-    expires_at: int
-    created_at: int
-    revoked_at: int | None
 
 
 def create_api_key(database: Database, owner: str, scopes: frozenset[str], expires_at: int) -> str:
@@ -31,8 +22,8 @@ def create_api_key(database: Database, owner: str, scopes: frozenset[str], expir
     if owner == ADOPTED_OWNER:
         raise ValueError(f"Expected an owner other than {owner!r}, whose files nobody uploaded.")
     value = mint_api_key(owner, scopes, expires_at)
-    in_order = ",".join(scope for scope in SCOPES if scope in scopes)
-    columns = (hash_api_key(value), owner, in_order, expires_at, int(time.time()), None)
+    listed = ",".join(in_order(scopes))
+    columns = (hash_api_key(value), owner, listed, expires_at, int(time.time()), None)
     sql = "INSERT INTO api_key VALUES (?, ?, ?, ?, ?, ?)"
     database.write(lambda connection: connection.execute(sql, columns))
     return value
@@ -43,7 +34,7 @@ def list_api_keys(database: Database) -> list[StoredKey]:
     found = database.read().execute("SELECT * FROM api_key ORDER BY created_at DESC, hash")
     return [
         StoredKey(
-            key_hash[:_NAME_DIGITS], owner, tuple(scopes.split(",")), expires_at, created, revoked
+            key_hash[:NAME_DIGITS], owner, tuple(scopes.split(",")), expires_at, created, revoked
         )
         for key_hash, owner, scopes, expires_at, created, revoked in found
     ]
@@ -51,23 +42,11 @@ def list_api_keys(database: Database) -> list[StoredKey]:
 
 def revoke_api_key(database: Database, name_or_value: str) -> StoredKey:
     """Refuse the key from now on; `NotFound` unless exactly one key is meant."""
-    key_hash = hash_api_key(name_or_value)
-    meant = [
-        key
-        for key in list_api_keys(database)
-        if key.name in (name_or_value, key_hash[:_NAME_DIGITS])
-    ]
-    if len(meant) != 1:
-        raise NotFound(f"Expected the name or value of one key; it names {len(meant)}.")
+    meant = one_meant(list_api_keys(database), name_or_value)
     sql = "UPDATE api_key SET revoked_at = coalesce(revoked_at, ?) WHERE hash LIKE ? || '%'"
-    bindings = (int(time.time()), meant[0].name)
+    bindings = (int(time.time()), meant.name)
     database.write(lambda connection: connection.execute(sql, bindings))
-    return meant[0]
-
-
-def name_of_api_key(value: str) -> str:
-    """The name under which a key is listed."""
-    return hash_api_key(value)[:_NAME_DIGITS]
+    return meant
 
 
 def is_valid_api_key(database: Database, value: str) -> bool:
