@@ -1,4 +1,4 @@
-"""The CDN under test: the emulator's data plane, and before it what CloudFront does and it does not.
+"""The CDN under test: the emulator's data plane, and before it what it leaves out of CloudFront.
 
 It looks at no signature; here each is checked with openssl, by the public half of the key as the
 template's parameter has it. It refuses to call an API by AWS's own name; here the origin is given

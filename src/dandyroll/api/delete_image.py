@@ -15,7 +15,8 @@ def delete_image(home: Home, request: Request) -> Response:
     """204, whether or not there was such an image among the caller's own.
 
     The objects go first, then what a network before the home keeps of them, the row last, so that
-    a deletion that broke off can be sent again; a stage still at work finds no row and deletes what it made. Raises `Forbidden`, `Scope`.
+    a deletion that broke off can be sent again; a stage still at work finds no row and deletes
+    what it made. Raises `Forbidden`, `Scope`, `StoreUnavailable`.
     """
     key = authorise(request, "write")
     try:

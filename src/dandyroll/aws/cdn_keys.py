@@ -5,6 +5,7 @@ the template. Changing keys: docs/operations.md.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from dandyroll.aws.cdn import KEYS, Distribution, load_private_key, read_parameter
 from dandyroll.aws.cloud import Cloud
@@ -26,7 +27,7 @@ def ensure_key(cloud: Cloud, stack: str, key: str) -> str:
     """
     store, name = cloud.client("ssm"), f"{place(stack)}/{_known(key)}"
     with operators_errors():
-        try:
+        with suppress(store.exceptions.ParameterAlreadyExists):
             store.put_parameter(
                 Name=name,
                 Value=_new_private_key(),
@@ -34,8 +35,6 @@ def ensure_key(cloud: Cloud, stack: str, key: str) -> str:
                 Description="Signs the URLs of Dandyroll's CDN",
                 Overwrite=False,
             )
-        except store.exceptions.ParameterAlreadyExists:
-            pass
         pem = read_parameter(store, name)
     try:
         return _public_half(pem or "")
