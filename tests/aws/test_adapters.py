@@ -78,6 +78,9 @@ def test_opening_a_home_asks_nothing(nobody: Cloud) -> None:
     assert home.elsewhere("uploaded/x.png", 1000, "v") is None
     assert "uploaded/x.png" in str(home.elsewhere("uploaded/x.png", 10**9, "v"))
     assert home.health() == {"home": "aws"}
+    assert home.delivery is None
+    cdn = open_home(Settings(bucket="b", table="t", cdn="/dandyroll/s/cdn"), nobody)
+    assert cdn.delivery is not None
 
 
 def test_the_cloud_is_told_by_the_environment(tmp_path: Path) -> None:
