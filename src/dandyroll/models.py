@@ -174,6 +174,11 @@ class Row:
         moved = replace(self, status=status, **new)
         return replace(moved, error=None) if status == "processed" else moved
 
+    def rendition_version(self) -> str:
+        """What tells this row's rendition from any other there was or will be of the image: the
+        policy it was made under, and the beginning of its own hash. Empty where there is none."""
+        return f"{self.policy}.{self.processed.etag[:16]}" if self.processed else ""
+
     def restarted(self) -> Self | None:
         """This row as it was before it failed, to be tried again; None if it has not failed.
 
@@ -199,6 +204,14 @@ class Ticket:
     url: str
     method: str
     headers: Mapping[str, str]
+    expires_at: int
+
+
+@dataclass(frozen=True)
+class SignedUrl:
+    """A URL by which anyone may GET one object until `expires_at`, in epoch seconds."""
+
+    url: str
     expires_at: int
 
 

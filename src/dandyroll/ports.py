@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dandyroll.events import Event
-from dandyroll.models import Changes, Claim, Header, Page, Row, Status, Ticket
+from dandyroll.models import Changes, Claim, Header, Page, Row, SignedUrl, Status, Ticket
 from dandyroll.policy import Policy
 from dandyroll.settings import Settings
 
@@ -106,6 +106,26 @@ class Notifier(Protocol):
         """
 
 
+class Delivery(Protocol):
+    """A network before a home that keeps copies of renditions near to who asks for them.
+
+    A copy is kept under the object's key and version (`Row.rendition_version`), so that no copy
+    of one version is ever served for another.
+    """
+
+    def url(self, key: str, version: str) -> SignedUrl | None:
+        """A URL to fetch the object by; None where the network does not serve it, or cannot now:
+        then the home does. Never raises."""
+
+    def forget(self, key: str, version: str) -> None:
+        """Have all copies dropped, whether or not there are any.
+
+        When this returns, the network has been told, and it drops them in its own time: at the
+        latest when the URLs given so far expire, none can be fetched. Raises `StoreUnavailable`
+        where that is not known.
+        """
+
+
 @dataclass(frozen=True)
 class Home:
     """A place the system runs, as everything above it sees it.
@@ -118,9 +138,10 @@ class Home:
     processed anew, and returns its row as it stands. `ticket` gives leave to put the bytes of a
     row that is `awaiting` them, its `size_bytes` long; when they have come, the pipeline starts
     as it does for any upload.
-    `elsewhere` gives, for a key and a size in bytes, a signed URL to fetch the object from where
-    it is too big for this home to answer with, else None. `bucket` and `s3_url` (of an image id)
-    name where originals are, as rows tell it.
+    `elsewhere` gives, for a key, a size in bytes and a version, a signed URL to fetch the object
+    from where it is too big for this home to answer with, else None. `delivery` is the network
+    that renditions can be fetched from, in a home that has one before it. `bucket` and `s3_url` (of
+    an image id) name where originals are, as rows tell it.
     """
 
     objects: ObjectStore
@@ -129,9 +150,10 @@ class Home:
     accept: Callable[[Row, bytes], Row]
     retry: Callable[[Row], Row]
     ticket: Callable[[Row], Ticket]
-    elsewhere: Callable[[str, int], str | None]
+    elsewhere: Callable[[str, int, str], str | None]
     health: Callable[[], dict[str, str | int]]
     bucket: str
     s3_url: Callable[[str], str]
     policy: Policy
     settings: Settings
+    delivery: Delivery | None = None

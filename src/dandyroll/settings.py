@@ -332,6 +332,10 @@ class Settings:
         default="",
         metadata={"help": "AWS home: the ARN of the state machine, to try images again."},
     )
+    cdn: str = field(
+        default="",
+        metadata={"help": "AWS home: where in Parameter Store the CDN is told of. Empty: none."},
+    )
 
     def __post_init__(self) -> None:
         for setting in SETTINGS:

@@ -27,7 +27,7 @@ DIFFERENCES: Mapping[str, str] = {
 }
 """What this home cannot show of the contract, by name, each with its reason."""
 
-_DEFAULTS = {"accept": "*/*", "content-type": "application/x-www-form-urlencoded"}
+DEFAULTS = {"accept": "*/*", "content-type": "application/x-www-form-urlencoded"}
 
 _SIGNED = "X-Amz-Signature="
 
@@ -46,9 +46,9 @@ class EmulatedHome:
     name = "aws"
     differences: frozenset[str] = frozenset(DIFFERENCES)
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: Emulator, **parameters: str) -> None:
         self.emulator = emulator
-        self.outputs = deploy(emulator)
+        self.outputs = deploy(emulator, **parameters)
         self.settings = Settings(
             max_direct_bytes=LIMIT_BYTES,
             max_answer_bytes=LIMIT_BYTES,
@@ -68,7 +68,7 @@ class EmulatedHome:
 
         A ticket's URL is S3's own, and its path is not under the API's.
         """
-        sent = {**_DEFAULTS, **{name.lower(): v for name, v in (headers or {}).items()}}
+        sent = {**DEFAULTS, **{name.lower(): v for name, v in (headers or {}).items()}}
         connection = http.client.HTTPConnection("127.0.0.1", self.emulator.port, timeout=60)
         try:
             api = f"/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}"

@@ -310,7 +310,7 @@ def test_only_what_is_scratch_expires() -> None:
 
 
 def test_the_bucket_is_for_tls_only() -> None:
-    (deny,) = of("BucketPolicy")["PolicyDocument"]["Statement"]
+    deny, _ = of("BucketPolicy")["PolicyDocument"]["Statement"]  # the other: test_cdn.py
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "s3:*")
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert deny["Resource"] == [

@@ -54,7 +54,7 @@ class ServedHome:
             accept=partial(accept, objects, catalogue, queue),
             retry=partial(retry, catalogue, queue),
             ticket=_no_ticket,
-            elsewhere=lambda key, size_bytes: None,
+            elsewhere=lambda key, size_bytes, version: None,
             health=dict,
             bucket=BUCKET,
             s3_url=lambda image_id: f"{self.url}/get-image-metadata/{image_id}",

@@ -14,6 +14,7 @@ def image_response(
     size_bytes: int,
     content_type: str,
     etag: str,
+    version: str,
     **more: str,
 ) -> Response:
     """The object as a response: 200, 304 where the client has it, 303 where it is too big.
@@ -28,7 +29,7 @@ def image_response(
     }
     if request.has_etag(etag):
         return Response(304, headers=headers)
-    url = home.elsewhere(key, size_bytes)
+    url = home.elsewhere(key, size_bytes, version)
     if url is not None:
         return Response(303, headers={**headers, "Cache-Control": "no-store", "Location": url})
     body = home.objects.get(key)

@@ -14,8 +14,9 @@ audit = logging.getLogger("dandyroll.audit")
 def delete_image(home: Home, request: Request) -> Response:
     """204, whether or not there was such an image among the caller's own.
 
-    The objects go first and the row last, so that a deletion that broke off can be sent again;
-    a stage still at work finds no row and deletes what it made. Raises `Forbidden`, `Scope`.
+    The objects go first, then what a network before the home keeps of them, the row last, so that
+    a deletion that broke off can be sent again; a stage still at work finds no row and deletes
+    what it made. Raises `Forbidden`, `Scope`, `StoreUnavailable`.
     """
     key = authorise(request, "write")
     try:
@@ -37,5 +38,17 @@ def remove_image(home: Home, image_id: str) -> None:
     handovers = (handover_key(image_id, stage_name(stage)) for stage in STAGES[:-1])
     for key in (original_key(image_id), rendition, *handovers):
         home.objects.delete(key)
+    _forget_delivered(home, image_id)
     home.catalogue.delete(image_id)
     home.objects.delete(rendition)  # of a stage that saved it between the two
+
+
+def _forget_delivered(home: Home, image_id: str) -> None:
+    if home.delivery is None:
+        return
+    try:
+        row = home.catalogue.get(image_id)
+    except NotFound:
+        return
+    if row.processed is not None:
+        home.delivery.forget(row.processed.key, row.rendition_version())

@@ -28,4 +28,5 @@ def get_image_metadata(home: Home, request: Request) -> Response:
         size_bytes=row.size_bytes,
         content_type=row.content_type,
         etag=row.sha256,
+        version=row.sha256,
     )

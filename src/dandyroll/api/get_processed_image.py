@@ -1,6 +1,7 @@
 """`GET /get-processed-image/{file-name}`: the finished picture, or why there is none (yet)."""
 
 import time
+from typing import Any
 
 from dandyroll.api.access import authorise, owned_row
 from dandyroll.api.answers import image_response
@@ -28,8 +29,7 @@ def get_processed_image(home: Home, request: Request) -> Response:
     processed = _processed(row)
     describedby = f'</get-image-metadata/{image_id}>; rel="describedby"'
     if request.accepts_json():
-        urls = {"processed": f"/get-processed-image/{image_id}"}
-        document = {**row.to_json(), "renditions": urls}
+        document = {**row.to_json(), **_urls(home, row, processed)}
         return json_response(200, document, Cache_Control="private, no-cache", Vary="Accept")
     return image_response(
         home,
@@ -38,6 +38,7 @@ def get_processed_image(home: Home, request: Request) -> Response:
         size_bytes=processed.size_bytes,
         content_type=processed.content_type,
         etag=processed.etag,
+        version=row.rendition_version(),
         Link=describedby,
         X_Image_Id=image_id,
         X_Image_Width=str(processed.width),
@@ -46,6 +47,19 @@ def get_processed_image(home: Home, request: Request) -> Response:
         X_Image_Original_Width=str(row.width),
         X_Image_Original_Height=str(row.height),
     )
+
+
+def _urls(home: Home, row: Row, processed: Rendition) -> dict[str, Any]:
+    """Where the rendition is: for who has a key, and where the home is delivered from, for all."""
+    urls = {"renditions": {"processed": f"/get-processed-image/{row.image_id}"}}
+    signed = home.delivery and home.delivery.url(processed.key, row.rendition_version())
+    if not signed:
+        return urls
+    return {
+        **urls,
+        "signed_renditions": {"processed": signed.url},
+        "signed_until": signed.expires_at,
+    }
 
 
 def _settled_row(home: Home, key: ApiKey, image_id: str, wait_s: int) -> Row:

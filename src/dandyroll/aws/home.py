@@ -4,6 +4,7 @@ from functools import cache, partial
 
 from dandyroll.aws.accept import accept
 from dandyroll.aws.catalogue import DynamoCatalogue
+from dandyroll.aws.cdn import CloudFront
 from dandyroll.aws.cloud import Cloud
 from dandyroll.aws.executions import Executions, retry
 from dandyroll.aws.objects import S3ObjectStore
@@ -30,6 +31,7 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
     cloud = cloud or Cloud.from_env()
     objects = S3ObjectStore(settings.bucket, cloud)
     catalogue = DynamoCatalogue(Table(settings.table, cloud))
+    delivery = CloudFront(settings.cdn, cloud) if settings.cdn else None
     return Home(
         objects=objects,
         catalogue=catalogue,
@@ -37,12 +39,13 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
         accept=partial(_accept, objects, catalogue),
         retry=partial(retry, catalogue, Executions(settings.state_machine, cloud)),
         ticket=partial(give_ticket, cloud, settings.bucket, settings.ticket_lifetime_s),
-        elsewhere=partial(_elsewhere, objects, settings.max_answer_bytes),
+        elsewhere=partial(_elsewhere, objects, delivery, settings.max_answer_bytes),
         health=lambda: {"home": "aws"},
         bucket=settings.bucket,
         s3_url=partial(_s3_url, settings.bucket, cloud.region),
         policy=DEFAULT,
         settings=settings,
+        delivery=delivery,
     )
 
 
@@ -67,8 +70,18 @@ def _probe(data: bytes, limits: Limits) -> Header:
     return read_header(data, limits)
 
 
-def _elsewhere(objects: S3ObjectStore, max_bytes: int, key: str, size_bytes: int) -> str | None:
-    return objects.signed_url(key, _SIGNED_FOR_S) if size_bytes > max_bytes else None
+def _elsewhere(
+    objects: S3ObjectStore,
+    delivery: CloudFront | None,
+    max_bytes: int,
+    key: str,
+    size_bytes: int,
+    version: str,
+) -> str | None:
+    if size_bytes <= max_bytes:
+        return None
+    signed = delivery.url(key, version) if delivery else None
+    return signed.url if signed else objects.signed_url(key, _SIGNED_FOR_S)
 
 
 def _s3_url(bucket: str, region: str, image_id: str) -> str:

@@ -41,6 +41,7 @@ class Stack:
             bucket=self.output("BucketName"),
             table=self.output("TableName"),
             state_machine=self.output("PipelineArn"),
+            cdn=self.outputs.get("CdnParameters", ""),
         )
 
 

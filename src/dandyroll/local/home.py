@@ -164,7 +164,7 @@ def _wire(
         accept=partial(accept.accept, objects, catalogue, queue),
         retry=partial(accept.retry, catalogue, queue),
         ticket=ticket,
-        elsewhere=lambda key, size_bytes: None,
+        elsewhere=lambda key, size_bytes, version: None,
         health=health,
         bucket=BUCKET,
         s3_url=s3_url,
