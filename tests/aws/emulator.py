@@ -130,11 +130,13 @@ def deploy(emulator: Emulator, **more: str) -> dict[str, str]:
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="functions.zip", Body=zip_file.read_bytes())
     s3.put_object(Bucket="artifacts", Key="machine.json", Body=statemachine.text().encode())
+    s3.put_object(Bucket="artifacts", Key="template.yaml", Body=_packaged_template().encode())
     cloudformation.create_change_set(
         StackName=STACK,
         ChangeSetName="first",
         ChangeSetType="CREATE",
-        TemplateBody=_packaged_template(),
+        # By URL, as `sam deploy` does it: in the call itself only 51,200 bytes are taken.
+        TemplateURL=f"{emulator.cloud.endpoint_url}/artifacts/template.yaml",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[
             {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
