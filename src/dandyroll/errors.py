@@ -228,3 +228,8 @@ ALL: tuple[type[DandyrollError], ...] = tuple(DandyrollError.__subclasses__())
 def named(class_name: str) -> type[DandyrollError] | None:
     """The error class of that name, for what comes back from a state machine as text."""
     return next((error for error in ALL if error.__name__ == class_name), None)
+
+
+def with_code(code: str) -> type[DandyrollError] | None:
+    """The error class of that code, for what comes back from a row."""
+    return next((error for error in ALL if error.code == code), None)

@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, Self, get_args
 
-from dandyroll.models import Row, isoformat
+from dandyroll.models import Row, Status, isoformat
 
 EventType = Literal["image.processed", "image.failed", "image.deleted"]
 
 EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+
+SETTLED_EVENTS: Mapping[Status, EventType] = {
+    "processed": "image.processed",
+    "failed": "image.failed",
+}
+"""What a move to each status is told as; a move to any other is told to nobody."""
 
 VERSION = 1
 """Of the shape below. Attributes may be added under one version, none is changed or removed."""
@@ -62,15 +68,15 @@ class NotDelivered(Exception):  # no caller of the API ever sees it, so it is no
         self.retry_after_s = retry_after_s
 
 
-def new_event(kind: str, data: Mapping[str, Any], now: float) -> Event:
-    """A new event with an id of its own; `now` in epoch seconds."""
+def new_event(kind: str, data: Mapping[str, Any], now: float, event_id: str = "") -> Event:
+    """A new event; `now` in epoch seconds. Its id is a random one where none is given."""
     created_at = isoformat(datetime.fromtimestamp(now, UTC))
-    return Event(f"evt_{secrets.token_hex(16)}", kind, created_at, data)
+    return Event(event_id or f"evt_{secrets.token_hex(16)}", kind, created_at, data)
 
 
-def image_event(kind: EventType, row: Row, now: float) -> Event:
+def image_event(kind: EventType, row: Row, now: float, event_id: str = "") -> Event:
     """What happened to this row, which is told as it stands (for a deletion: as it stood)."""
-    return new_event(kind, row.to_json(), now)
+    return new_event(kind, row.to_json(), now, event_id)
 
 
 def parse_event_types(text: str) -> tuple[EventType, ...]:

@@ -290,13 +290,13 @@ class Settings:
     smtp_password: str = field(
         default="", repr=False, metadata={"help": "Local home: the password to log in with."}
     )
-    mail_from: str = field(default="", metadata={"help": "Local home: the sender's address."})
+    mail_from: str = field(default="", metadata={"help": "The sender's address of mail."})
     mail_to: str = field(
-        default="", metadata={"help": "Local home: who gets mail; addresses with commas between."}
+        default="", metadata={"help": "Who gets mail; addresses with commas between."}
     )
     mail_events: str = field(
         default="image.failed",
-        metadata={"help": "Local home: the events that are mailed, with commas between."},
+        metadata={"help": "The events that are mailed, with commas between."},
     )
     mail_every_s: int = field(
         default=900,
@@ -335,6 +335,9 @@ class Settings:
     cdn: str = field(
         default="",
         metadata={"help": "AWS home: where in Parameter Store the CDN is told of. Empty: none."},
+    )
+    topic: str = field(
+        default="", metadata={"help": "AWS home: the ARN of the SNS topic that events go to."}
     )
 
     def __post_init__(self) -> None:

@@ -41,6 +41,11 @@ PARAMETERS = {
     # One worker process a concurrent call: without a cap a burst starts dozens.
     "ApiConcurrency": "8",
     "StageConcurrency": "3",
+    "AlarmEmail": "ops@example.com",
+    "EventsEmail": "shop@example.com",
+    "MailFrom": "dandyroll@example.com",
+    "MailTo": "one@example.com, two@example.com",
+    "Dashboard": "true",
 }
 
 _START_S, _DEPLOY_S = 30, 60
@@ -125,11 +130,13 @@ def deploy(emulator: Emulator, **more: str) -> dict[str, str]:
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="functions.zip", Body=zip_file.read_bytes())
     s3.put_object(Bucket="artifacts", Key="machine.json", Body=statemachine.text().encode())
+    s3.put_object(Bucket="artifacts", Key="template.yaml", Body=_packaged_template().encode())
     cloudformation.create_change_set(
         StackName=STACK,
         ChangeSetName="first",
         ChangeSetType="CREATE",
-        TemplateBody=_packaged_template(),
+        # By URL, as `sam deploy` does it: in the call itself only 51,200 bytes are taken.
+        TemplateURL=f"{emulator.cloud.endpoint_url}/artifacts/template.yaml",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[
             {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
@@ -142,6 +149,8 @@ def deploy(emulator: Emulator, **more: str) -> dict[str, str]:
     body = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
     template = body if isinstance(body, dict) else json.loads(body)
     _allow_plain_http(s3, outputs["BucketName"])
+    _let_topics_be(emulator, outputs)
+    _hold_mail(emulator)
     _put_gateway_responses(emulator, outputs["ApiId"], template["Resources"])
     _put_concurrency(emulator, template["Resources"])
     return outputs
@@ -186,12 +195,35 @@ def _put_gateway_responses(emulator: Emulator, api_id: str, resources: Mapping[s
     api.create_deployment(restApiId=api_id, stageName=STAGE)
 
 
+def _let_topics_be(emulator: Emulator, outputs: Mapping[str, str]) -> None:
+    """Take the denial of what is not TLS out of the topics' policies too."""
+    sns = emulator.client("sns")
+    for name in ("EventsTopicArn", "AlarmsTopicArn"):
+        found = sns.get_topic_attributes(TopicArn=outputs[name])["Attributes"]["Policy"]
+        policy = json.loads(found)
+        policy["Statement"] = [s for s in policy["Statement"] if s["Effect"] == "Allow"]
+        sns.set_topic_attributes(
+            TopicArn=outputs[name], AttributeName="Policy", AttributeValue=json.dumps(policy)
+        )
+
+
+def _hold_mail(emulator: Emulator) -> None:
+    """Mail nothing until a test asks for it: it would be a process more for all the others."""
+    client = emulator.client("lambda")
+    (source,) = client.list_event_source_mappings(FunctionName=f"{STACK}-mail-events")[
+        "EventSourceMappings"
+    ]
+    client.update_event_source_mapping(UUID=source["UUID"], Enabled=False)
+
+
 def _put_concurrency(emulator: Emulator, resources: Mapping[str, Any]) -> None:
     client = emulator.client("lambda")
     for resource in resources.values():
         if resource["Type"] != "AWS::Lambda::Function":
             continue
         properties = resource["Properties"]
+        if "ReservedConcurrentExecutions" not in properties:
+            continue
         _, reference, _ = properties["ReservedConcurrentExecutions"]["Fn::If"]
         client.put_function_concurrency(
             FunctionName=properties["FunctionName"]["Fn::Sub"].replace("${AWS::StackName}", STACK),

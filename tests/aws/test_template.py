@@ -32,6 +32,7 @@ FUNCTIONS = {
 }
 REFERENCE = "get-reference"  # the contract itself, which is not a route of the contract
 STAGE_FUNCTIONS = {"new-size-image", "add-watermark", "record-failure"}
+EVENT_FUNCTIONS = {"publish-events", "mail-events"}
 
 
 def of(name: str) -> Any:
@@ -63,7 +64,8 @@ def test_the_routes_are_the_route_tables() -> None:
 
 
 def test_there_is_a_function_for_each_route_and_stage() -> None:
-    assert set(FUNCTIONS) == {route.function for route in ROUTES} | STAGE_FUNCTIONS | {REFERENCE}
+    for_routes = {route.function for route in ROUTES} | {REFERENCE}
+    assert set(FUNCTIONS) == for_routes | STAGE_FUNCTIONS | EVENT_FUNCTIONS
 
 
 def test_every_function_is_where_its_name_says() -> None:
@@ -87,7 +89,8 @@ def test_the_machine_is_given_every_function_it_asks_for() -> None:
 def test_functions_end_before_who_waits_for_them() -> None:
     for name, function in FUNCTIONS.items():
         timeout_s = function["Properties"]["Timeout"]
-        assert timeout_s <= (60 if name in STAGE_FUNCTIONS else 28), name  # the gateway: 29 s
+        is_behind_api = name not in STAGE_FUNCTIONS | EVENT_FUNCTIONS
+        assert timeout_s <= (28 if is_behind_api else 60), name  # the gateway: 29 s
 
 
 def test_a_wait_fits_into_its_function() -> None:
@@ -97,6 +100,9 @@ def test_a_wait_fits_into_its_function() -> None:
 
 def test_every_function_can_be_capped() -> None:
     for name, function in FUNCTIONS.items():
+        if name in EVENT_FUNCTIONS:  # there is one a shard of the stream
+            assert "ReservedConcurrentExecutions" not in function["Properties"]
+            continue
         condition, value, otherwise = function["Properties"]["ReservedConcurrentExecutions"][
             "Fn::If"
         ]
@@ -114,8 +120,16 @@ def test_the_settings_are_ones_there_are() -> None:
         for name, function in FUNCTIONS.items()
         if "Environment" in function["Properties"]
     }
-    assert own == {"retry-image": {"DANDYROLL_STATE_MACHINE": {"Ref": "Pipeline"}}}
-    given = {*variables, *own["retry-image"]}
+    assert own == {
+        "retry-image": {"DANDYROLL_STATE_MACHINE": {"Ref": "Pipeline"}},
+        "publish-events": {"DANDYROLL_TOPIC": {"Ref": "Events"}},
+        "mail-events": {
+            "DANDYROLL_MAIL_FROM": {"Ref": "MailFrom"},
+            "DANDYROLL_MAIL_TO": {"Ref": "MailTo"},
+            "DANDYROLL_MAIL_EVENTS": {"Ref": "MailedEvents"},
+        },
+    }
+    given = {*variables, *(name for environment in own.values() for name in environment)}
     assert {name for name in given if name.startswith("DANDYROLL_")} <= known
     limits = ("DANDYROLL_MAX_DIRECT_BYTES", "DANDYROLL_MAX_ANSWER_BYTES")
     assert {int(variables[name]) for name in limits} == {LIMIT_BYTES}
@@ -132,7 +146,22 @@ def test_the_runtimes_are_the_ones_we_take() -> None:
 
 # --- who may do what
 
-TABLE = ["Table", "Arn"]
+NAMED: Mapping[str, Any] = {
+    "table": {"Fn::GetAtt": ["Table", "Arn"]},
+    "index": {"Fn::Sub": "${Table.Arn}/index/newest-first"},
+    "stream": {"Fn::Sub": "${Table.Arn}/stream/*"},
+    "machine": {"Ref": "Pipeline"},
+    "events": {"Ref": "Events"},
+    "given-up": {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]},
+    "sender": {"Fn::Sub": "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"},
+}
+"""The places there are beside those in the bucket."""
+
+STREAM = {
+    (f"dynamodb:{action}", "stream")
+    for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+} | {("sqs:SendMessage", "given-up")}
+"""What Lambda does in a function's name where it brings a stream's records."""
 
 
 def allowed(name: str) -> set[tuple[str, str]]:
@@ -150,7 +179,9 @@ def allowed(name: str) -> set[tuple[str, str]]:
 
 def _places(statement: Mapping[str, Any]) -> list[str]:
     resources = statement["Resource"]
-    if "Condition" in statement:
+    if "ses:FromAddress" in statement.get("Condition", {}).get("StringEquals", {}):
+        assert statement["Condition"] == {"StringEquals": {"ses:FromAddress": {"Ref": "MailFrom"}}}
+    elif "Condition" in statement:
         assert resources == {"Fn::GetAtt": ["Bucket", "Arn"]}
         (prefixes,) = statement["Condition"]["StringLike"].values()
         return prefixes if isinstance(prefixes, list) else [prefixes]
@@ -158,13 +189,10 @@ def _places(statement: Mapping[str, Any]) -> list[str]:
 
 
 def _place(where: Mapping[str, Any]) -> str:
-    if where == {"Fn::GetAtt": TABLE}:
-        return "table"
-    if where == {"Ref": "Pipeline"}:
-        return "machine"
+    for place, named in NAMED.items():
+        if where == named:
+            return place
     sub: str = where["Fn::Sub"]
-    if sub == "${Table.Arn}/index/newest-first":
-        return "index"
     assert sub.startswith("${Bucket.Arn}/")
     return sub.removeprefix("${Bucket.Arn}/")
 
@@ -231,6 +259,8 @@ def bucket(place: str, *actions: str) -> set[tuple[str, str]]:
             table("GetItem", "PutItem", "UpdateItem")
             | bucket("uploaded/*", "ListBucket", "ListBucketVersions", "DeleteObjectVersion"),
         ),
+        ("publish-events", STREAM | {("sns:Publish", "events")}),
+        ("mail-events", STREAM | {("ses:SendEmail", "sender")}),
     ],
 )
 def test_a_function_may_do_exactly_this(name: str, expected: set[tuple[str, str]]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dandyroll.events import Event, NotDelivered, new_event
-from dandyroll.local.mail import Mail, digest
+from dandyroll.local.mail import Mail, compose
 from dandyroll.settings import Settings
 from tests.local.mail_server import MailServer
 from tests.local.receiver import CERTIFICATE
@@ -78,7 +78,7 @@ def test_a_thousand_events_are_one_short_message() -> None:
     events = [event(number) for number in range(997)] + [
         event(n, "image.deleted") for n in range(3)
     ]
-    message = digest(events)
+    message = compose(events)
     assert message["Subject"] == "Dandyroll: images 3 deleted, 997 failed"
     text = message.get_content()
     assert text.count("upload-") == 100

@@ -15,6 +15,9 @@ DIMENSION = "Stack"
 METRICS: Mapping[str, str] = {
     "OldestUnprocessedSeconds": "Seconds",
     "UploadsStartedAgain": "Count",
+    "ImagesProcessed": "Count",
+    "ImagesFailed": "Count",
+    "ImagesFailedByUs": "Count",
 }
 """Every metric of ours, and its unit."""
 

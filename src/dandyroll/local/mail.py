@@ -1,19 +1,19 @@
-"""Mail: one message for all events that wait, so that a bad night is not a thousand messages."""
+"""Mail: one message for all events that wait, through the mail server of the settings."""
 
 import smtplib
 import ssl
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
+from dandyroll.digest import digest
 from dandyroll.events import Event, NotDelivered
 from dandyroll.settings import Settings
 
 _TIMEOUT_S = 30
-_LINES = 100  # images named in one message; the rest is counted
+_REST = "dandyroll webhooks deliveries"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Mail:
     tls: ssl.SSLContext | None = None  # None: verified against the system's authorities
 
     def publish(self, events: Sequence[Event]) -> str:
-        message = digest(events)
+        message = compose(events)
         message["From"] = self.settings.mail_from
         message["To"] = self.settings.mail_to
         try:
@@ -53,27 +53,15 @@ class Mail:
         return server
 
 
-def digest(events: Sequence[Event]) -> EmailMessage:
+def compose(events: Sequence[Event]) -> EmailMessage:
     """The events as one message, without its sender and addressees."""
-    kinds = Counter(event.type.removeprefix("image.") for event in events)
-    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    noun = "image" if len(events) == 1 else "images"
-    lines = [_line(event) for event in events[:_LINES]]
-    if len(events) > _LINES:
-        lines += ["", f"and {len(events) - _LINES} more: dandyroll webhooks deliveries"]
+    told = digest(events, _REST)
     message = EmailMessage()
-    message["Subject"] = f"Dandyroll: {noun} {counts}"
+    message["Subject"] = told.subject
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = make_msgid(domain="dandyroll.invalid")
-    message.set_content("\n".join([*lines, ""]))
+    message.set_content(told.text)
     return message
-
-
-def _line(event: Event) -> str:
-    row = event.data
-    what = f"{event.created_at}  {event.type}  {row['owner']}  {row['image-id']}"
-    error = row.get("error")
-    return f"{what}  {error['code']}: {error['message']}" if error else what
 
 
 def _reason(error: Exception) -> str:

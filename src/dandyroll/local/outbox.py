@@ -11,13 +11,8 @@ from dataclasses import dataclass
 
 import apsw
 
-from dandyroll.events import Event, EventType, NotDelivered, image_event
-from dandyroll.models import Row, Status
-
-_SETTLED_EVENTS: dict[Status, EventType] = {
-    "processed": "image.processed",
-    "failed": "image.failed",
-}
+from dandyroll.events import SETTLED_EVENTS, Event, EventType, NotDelivered, image_event
+from dandyroll.models import Row
 
 # Which receivers an event `e` is for; receivers keep their types with commas between.
 IS_FOR = """
@@ -51,7 +46,7 @@ class Patience:
 
 def add_settled_event(connection: apsw.Connection, row: Row) -> None:
     """Write that the image was processed or has failed, as part of the caller's transaction."""
-    add_event(connection, _SETTLED_EVENTS[row.status], row)
+    add_event(connection, SETTLED_EVENTS[row.status], row)
 
 
 def add_event(connection: apsw.Connection, kind: EventType, row: Row) -> None:
