@@ -22,6 +22,7 @@ from tests import pictures
 from tests.aws.emulator import STACK
 from tests.aws.subscriber import subscribed
 from tests.aws.test_flow import settled, straight
+from tests.aws.test_sweep import MIN_AGE_S, no_events
 from tests.aws.test_template import FUNCTIONS, allowed
 from tests.aws.test_tickets import versions
 from tests.contract.client import Client
@@ -92,6 +93,30 @@ def retry_image(aws: "EmulatedHome") -> None:
     answer = admin.send("POST", f"/images/{image_id}/retry")
     assert (answer.status, answer.json.get("status")) == (202, "uploaded")
     assert settled(aws, image_id, timeout_s=10).status == "failed"
+
+
+def sweep(aws: "EmulatedHome") -> None:
+    """An upload, a stray and a ticket that are lost, and two that never were."""
+    catalogue, data = aws.home.catalogue, pictures.png()
+    aws.emulator.client("dynamodb").delete_item(
+        TableName=aws.settings.table, Key={"image-id": {"S": "sweep#strays"}}
+    )
+    long_ago = int(time.time()) - 3 * 24 * 60 * 60
+    event_lost, filled, never, stray = (straight("png") for _ in range(4))
+    with no_events(aws):
+        for image_id in (event_lost, filled, stray):
+            aws.put_original(original_key(image_id), data)
+    s3 = aws.emulator.client("s3")
+    assert s3.head_object(Bucket=aws.settings.bucket, Key=original_key(stray))
+    row = replace(
+        awaited_row(aws.home, "image/png", len(data), "someone", "t"), uploaded_at=long_ago
+    )
+    catalogue.create(replace(row, image_id=event_lost, status="uploaded"))
+    catalogue.create(replace(row, image_id=never))
+    invoke(aws, "sweep", {})
+    assert settled(aws, event_lost, timeout_s=10).status == "processed"
+    with pytest.raises(NotFound):
+        catalogue.get(never)
 
 
 def get_image_metadata(aws: "EmulatedHome") -> None:
