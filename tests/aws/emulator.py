@@ -46,7 +46,7 @@ PARAMETERS = {
     "MailFrom": "dandyroll@example.com",
     "MailTo": "one@example.com, two@example.com",
     "Dashboard": "true",
-    "SweepEveryMinutes": "60",  # the tests sweep when they want it
+    "SweepEveryMinutes": "30",  # the tests sweep when they want it
     "TicketOrigins": "https://shop.example",
 }
 

@@ -92,8 +92,8 @@ def test_what_the_queue_holds_is_started_and_leaves_it(
 ) -> None:
     client = Client.new(aws)
     with no_events(aws):
-        ids = [client.upload(pictures.png(), "image/png") for _ in range(12)]
-    for image_id in ids:
+        ids = [client.upload(pictures.png(), "image/png") for _ in range(3)]
+    for image_id in ids * 4:  # more than come in one answer
         keep(aws, json.dumps(event_of(aws, image_id)))
     assert redrive(capsys) == (0, {"events": {"started": 12, "failed": 0}})
     assert {settled(aws, image_id).status for image_id in ids} == {"processed"}
@@ -151,12 +151,19 @@ def test_an_event_is_not_started_twice(aws: "EmulatedHome", upkeep: "Upkeep") ->
     assert len(executions_of(aws, image_id)) == 1
 
 
-def failed(aws: "EmulatedHome", code: str, **changes: Any) -> Row:
-    """An image with its original that has failed so."""
-    row = replace(new_row(), bucket=aws.settings.bucket, sha256=None, **changes)
+def lost(aws: "EmulatedHome", **changes: Any) -> Row:
+    """The row of an image, of a ticket's if nothing else is said, of whose original none heard."""
+    there = {"bucket": aws.settings.bucket, "policy": aws.home.policy.id, "sha256": None}
+    row = replace(new_row(), **{**there, **changes})
     with no_events(aws):
         aws.put_original(original_key(row.image_id), pictures.png())
-        aws.home.catalogue.create(row)
+    aws.home.catalogue.create(row)
+    return row
+
+
+def failed(aws: "EmulatedHome", code: str, **changes: Any) -> Row:
+    """An image with its original that has failed so."""
+    row = lost(aws, **changes)
     error: Mapping[str, str] = {"code": code, "message": "So it was."}
     return aws.home.catalogue.advance(row.image_id, "failed", Changes(error=error))
 
@@ -209,10 +216,7 @@ def _unable(self: Executions, event: object, reason: str = "") -> None:
 
 
 def test_a_sweep_at_once(aws: "EmulatedHome", capsys: pytest.CaptureFixture[str]) -> None:
-    row = replace(new_row(), bucket=aws.settings.bucket, sha256=None)
-    with no_events(aws):
-        aws.put_original(original_key(row.image_id), pictures.png())
-    aws.home.catalogue.create(row)
+    row = lost(aws)
     code, counts = redrive(capsys, "--sweep")
     assert (code, counts["swept"]["started_again"], counts["swept"]["adopted"]) == (0, 1, 0)
     assert counts["swept"]["oldest_s"] > 30 * DAY_S

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dandyroll.aws.home import open_upkeep
 from dandyroll.errors import NotFound
 from dandyroll.intake import awaited_row
 from dandyroll.keys import handover_key, original_key
@@ -22,7 +23,7 @@ from tests import pictures
 from tests.aws.emulator import STACK
 from tests.aws.subscriber import subscribed
 from tests.aws.test_flow import settled, straight
-from tests.aws.test_sweep import MIN_AGE_S, no_events
+from tests.aws.test_sweep import forget_all, no_events
 from tests.aws.test_template import FUNCTIONS, allowed
 from tests.aws.test_tickets import versions
 from tests.contract.client import Client
@@ -96,25 +97,17 @@ def retry_image(aws: "EmulatedHome") -> None:
 
 
 def sweep(aws: "EmulatedHome") -> None:
-    """An upload, a stray and a ticket that are lost, and two that never were."""
+    forget_all(open_upkeep(aws.settings, aws.emulator.cloud))
     catalogue, data = aws.home.catalogue, pictures.png()
-    aws.emulator.client("dynamodb").delete_item(
-        TableName=aws.settings.table, Key={"image-id": {"S": "sweep#strays"}}
-    )
-    long_ago = int(time.time()) - 3 * 24 * 60 * 60
-    event_lost, filled, never, stray = (straight("png") for _ in range(4))
+    lost, never = straight("png"), straight("png")
     with no_events(aws):
-        for image_id in (event_lost, filled, stray):
-            aws.put_original(original_key(image_id), data)
-    s3 = aws.emulator.client("s3")
-    assert s3.head_object(Bucket=aws.settings.bucket, Key=original_key(stray))
-    row = replace(
-        awaited_row(aws.home, "image/png", len(data), "someone", "t"), uploaded_at=long_ago
-    )
-    catalogue.create(replace(row, image_id=event_lost, status="uploaded"))
-    catalogue.create(replace(row, image_id=never))
-    invoke(aws, "sweep", {})
-    assert settled(aws, event_lost, timeout_s=10).status == "processed"
+        aws.put_original(original_key(lost), data)
+    declared = awaited_row(aws.home, "image/png", len(data), "someone", "t")
+    long_ago = replace(declared, uploaded_at=declared.uploaded_at - 24 * 60 * 60)
+    catalogue.create(replace(long_ago, image_id=lost, status="uploaded"))
+    catalogue.create(replace(long_ago, image_id=never))
+    assert invoke(aws, "sweep", {}) == ""
+    assert settled(aws, lost, timeout_s=10).status == "processed"
     with pytest.raises(NotFound):
         catalogue.get(never)
 
@@ -190,6 +183,7 @@ USES: Mapping[str, Callable[["EmulatedHome"], None]] = {
         add_watermark,
         record_failure,
         publish_events,
+        sweep,
     )
 }
 PERMISSIONS = sorted(

@@ -425,7 +425,7 @@ def test_the_function_sweeps_and_says_what_it_did(aws: "EmulatedHome", upkeep: U
 
 def test_the_schedule_is_on_and_calls_it(aws: "EmulatedHome") -> None:
     schedule = aws.emulator.client("scheduler").get_schedule(Name=f"{STACK}-sweep")
-    assert (schedule["State"], schedule["ScheduleExpression"]) == ("ENABLED", "rate(60 minutes)")
+    assert (schedule["State"], schedule["ScheduleExpression"]) == ("ENABLED", "rate(30 minutes)")
     assert schedule["Target"]["Arn"].endswith(f":function:{STACK}-sweep")
 
 

@@ -14,7 +14,7 @@ from dandyroll.keys import image_id_of
 from dandyroll.models import Row
 
 _HIDDEN_S = 120  # from others, while we start what a message asks for
-_WAIT_S = 2  # a question that waits asks every one of the queue's servers
+_WAIT_S = 1  # a question that waits asks every one of the queue's servers
 _PAGE = 500
 
 
