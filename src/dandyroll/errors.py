@@ -212,7 +212,7 @@ class UnknownPolicy(DandyrollError):
 
 
 class Unfinished(DandyrollError):
-    """Started again and again for a day, it was neither processed nor did it fail (AWS only)."""
+    """Started again and again for a day, the image was never done (AWS home only)."""
 
     code, status = "unfinished", 500
 

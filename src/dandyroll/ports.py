@@ -140,9 +140,9 @@ class Home:
     as it does for any upload.
     `elsewhere` gives, for a key, a size in bytes and a version, a signed URL to fetch the object
     from where it is too big for this home to answer with, else None; it may raise `NotFound` where
-    there is no such object. `delivery` is the network that renditions can be fetched from, in a home
-    that has one before it. `bucket` and `s3_url` (of an image id) name where originals are, as rows
-    tell it.
+    there is no such object. `delivery` is the network that renditions can be fetched from, in a
+    home that has one before it. `bucket` and `s3_url` (of an image id) name where originals are, as
+    rows tell it.
     """
 
     objects: ObjectStore

@@ -22,7 +22,7 @@ from dandyroll.aws.table import DUE, SINCE, UNDER, Table
 from dandyroll.aws.table import STARTS as STARTED
 from dandyroll.aws.unsettled import oldest
 from dandyroll.aws.upkeep import Upkeep
-from dandyroll.errors import NotFound, StoreUnavailable
+from dandyroll.errors import NotFound
 from dandyroll.intake import awaited_row
 from dandyroll.keys import mint_image_id, original_key
 from dandyroll.models import Changes, Row
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 MIN_AGE_S = Settings().sweep_min_age_s
 DAY_S = 24 * 60 * 60
-NOTHING = Swept(oldest_s=0, started_again=0, adopted=0, given_up=0, removed=0)
+NOTHING = Swept(oldest_s=0, started_again=0, adopted=0, given_up=0, removed=0, stuck=0)
 
 
 @pytest.fixture
@@ -300,8 +300,10 @@ def test_where_nothing_can_be_started_it_is_as_before(aws: "EmulatedHome", upkee
         image_id = Client.new(aws).upload(pictures.png(), "image/png")
     before = upkeep.table.find(image_id)
     nowhere = Executions(aws.settings.state_machine + "x", aws.emulator.cloud)
-    with pytest.raises(StoreUnavailable):
-        sweep(replace(upkeep, executions=nowhere), later())
+    now = later()
+    stuck = sweep(replace(upkeep, executions=nowhere), now)
+    uploaded_at = aws.home.catalogue.get(image_id).uploaded_at
+    assert stuck == replace(NOTHING, stuck=1, oldest_s=now - uploaded_at)
     after = upkeep.table.find(image_id) or {}
     assert after.pop(DUE) == 0
     assert after == before

@@ -13,13 +13,14 @@ A run does so much and no more, the oldest first; the next one goes on.
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Literal
 
 from dandyroll.aws.strays import adopt_all_strays, adopt_strays
 from dandyroll.aws.unsettled import Waiting, claim, give_back, oldest
 from dandyroll.aws.upkeep import Upkeep
-from dandyroll.errors import Unfinished
+from dandyroll.errors import StoreUnavailable, Unfinished
 from dandyroll.keys import original_key
 from dandyroll.models import SETTLED, Row
 
@@ -34,37 +35,55 @@ _MOST = 1000  # images to see to in a run, of each kind
 _THREADS = 8
 _CLAIMED_FOR_S = 24 * 60 * 60  # a client may try an upload again for a day, under its key
 
-Outcome = Literal["started", "given up", "removed", "unfilled", "left"]
-"""Of an image looked after: `unfilled` waits for bytes, `left` is another's or settled."""
+Outcome = Literal["started", "given up", "removed", "unfilled", "left", "stuck"]
+"""Of an image looked after: `unfilled` waits for bytes, `left` is another's or settled, `stuck`
+could not be started."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What one sweep did, and how long the oldest upload has waited that is not settled."""
+    """What one sweep did, and how long the oldest upload has waited that is not settled.
+
+    Of what is `stuck` more may be left than that number says.
+    """
 
     oldest_s: int
     started_again: int
     adopted: int
     given_up: int
     removed: int
+    stuck: int
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One sweep. Once `is_stuck`, it starts nothing more: each vain try takes seconds."""
+
+    upkeep: Upkeep
+    now: int
+    is_stuck: Event = field(default_factory=Event)
+
+    @property
+    def min_age_s(self) -> int:
+        return self.upkeep.home.settings.sweep_min_age_s
 
 
 def sweep(upkeep: Upkeep, now: int, *, every_key: bool = False) -> Swept:
     """Sweep once, as of `now`; with `every_key` look for strays in the whole bucket at once.
 
-    Raises `StoreUnavailable` where AWS does not answer; what was done until then is done.
+    Raises `StoreUnavailable` where bucket or table do not answer; what was done is done.
     """
-    settings = upkeep.home.settings
-    before = now - settings.sweep_min_age_s
+    run = _Run(upkeep, now)
+    before = now - run.min_age_s
     uploads = oldest(upkeep.table, "uploads", now + 1, _LOOK)
-    done = _look_after_all(upkeep, (w for w in uploads if w.since < before), now, _CLAIMED_FOR_S)
+    done = _look_after_all(run, (w for w in uploads if w.since < before), _CLAIMED_FOR_S)
     waiting = [w.since for w in uploads if done.get(w.image_id) not in ("unfilled", "removed")]
     tickets = oldest(upkeep.table, "tickets", before, _LOOK)
-    done |= _look_after_all(upkeep, tickets, now, 2 * settings.ticket_lifetime_s)
+    done |= _look_after_all(run, tickets, 2 * upkeep.home.settings.ticket_lifetime_s)
     strays = adopt_all_strays(upkeep, now) if every_key else adopt_strays(upkeep, now, _MOST)
     adopted = 0
     for row in strays:
-        done[row.image_id] = _start_again(upkeep, Waiting(row.image_id, now), row, now)
+        done[row.image_id] = _start_again(run, Waiting(row.image_id, now), row)
         adopted += 1
     counts = list(done.values())
     return Swept(
@@ -73,6 +92,7 @@ def sweep(upkeep: Upkeep, now: int, *, every_key: bool = False) -> Swept:
         adopted=adopted,
         given_up=counts.count("given up"),
         removed=counts.count("removed"),
+        stuck=counts.count("stuck"),
     )
 
 
@@ -82,54 +102,53 @@ def wait_s(started: int, first_s: int) -> int:
     return min(wait, max(first_s, _LONGEST_WAIT_S))
 
 
-def _look_after_all(
-    upkeep: Upkeep, found: Iterable[Waiting], now: int, kept_s: int
-) -> dict[str, Outcome]:
-    due = [waiting for waiting in found if waiting.due_at <= now][:_MOST]
-    rows = upkeep.catalogue.find_all([waiting.image_id for waiting in due])
+def _look_after_all(run: _Run, found: Iterable[Waiting], kept_s: int) -> dict[str, Outcome]:
+    due = [waiting for waiting in found if waiting.due_at <= run.now][:_MOST]
+    rows = run.upkeep.catalogue.find_all([waiting.image_id for waiting in due])
 
     def look_after(waiting: Waiting) -> Outcome:
         row = rows.get(waiting.image_id)
         if row is None or row.status in SETTLED:  # the index is a moment behind
             return "left"
         if row.status == "awaiting":
-            outcome = _look_for_bytes(upkeep, waiting, row, now, kept_s)
+            outcome = _look_for_bytes(run, waiting, row, kept_s)
             if outcome is not None:
                 return outcome
-        return _start_again(upkeep, waiting, row, now)
+        return _start_again(run, waiting, row)
 
     with ThreadPoolExecutor(_THREADS) as threads:
         outcomes = threads.map(look_after, due)
         return {waiting.image_id: outcome for waiting, outcome in zip(due, outcomes, strict=True)}
 
 
-def _look_for_bytes(
-    upkeep: Upkeep, waiting: Waiting, row: Row, now: int, kept_s: int
-) -> Outcome | None:
+def _look_for_bytes(run: _Run, waiting: Waiting, row: Row, kept_s: int) -> Outcome | None:
     """What becomes of an image without bytes; None where they have come and nothing else did."""
-    min_age_s = upkeep.home.settings.sweep_min_age_s
-    original = upkeep.objects.find(original_key(row.image_id))
+    original = run.upkeep.objects.find(original_key(row.image_id))
     if original is not None:
-        return None if original.changed_at < now - min_age_s else "left"
-    if waiting.since >= now - kept_s - min_age_s:
+        return None if original.changed_at < run.now - run.min_age_s else "left"
+    if waiting.since >= run.now - kept_s - run.min_age_s:
         return "unfilled"
-    if not upkeep.catalogue.withdraw(row):
+    if not run.upkeep.catalogue.withdraw(row):
         return "left"
     log.info("removed: its bytes never came", extra=_labels(row))
     return "removed"
 
 
-def _start_again(upkeep: Upkeep, waiting: Waiting, row: Row, now: int) -> Outcome:
+def _start_again(run: _Run, waiting: Waiting, row: Row) -> Outcome:
     if waiting.started >= STARTS:
-        return _give_up(upkeep, row)
-    due_at = now + wait_s(waiting.started + 1, upkeep.home.settings.sweep_min_age_s)
-    if not claim(upkeep.table, waiting, row, due_at):
+        return _give_up(run.upkeep, row)
+    if run.is_stuck.is_set():
+        return "stuck"
+    due_at = run.now + wait_s(waiting.started + 1, run.min_age_s)
+    if not claim(run.upkeep.table, waiting, row, due_at):
         return "left"
     try:
-        upkeep.executions.start(row, f"sweep {row.image_id} {due_at}")
-    except Exception:
-        give_back(upkeep.table, waiting)
-        raise
+        run.upkeep.executions.start(row, f"sweep {row.image_id} {due_at}")
+    except StoreUnavailable:
+        run.is_stuck.set()
+        give_back(run.upkeep.table, waiting)
+        log.exception("could not be started again", extra=_labels(row))
+        return "stuck"
     log.warning("started again", extra={**_labels(row), "started": waiting.started + 1})
     return "started"
 

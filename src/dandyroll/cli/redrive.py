@@ -45,7 +45,9 @@ def _redrive(options: argparse.Namespace) -> int:
         counts["failed_images"] = _each(redrive_failed(upkeep, options.since))
     failed = sum(count["failed"] for count in counts.values())
     if options.sweep:
-        counts["swept"] = Counter(asdict(sweep(upkeep, int(time.time()), every_key=True)))
+        swept = sweep(upkeep, int(time.time()), every_key=True)
+        counts["swept"] = Counter(asdict(swept))
+        failed += swept.stuck
     if options.json:
         print_json(counts)
     else:
