@@ -12,6 +12,7 @@
     ├─ TooComplex UnsafeDrawing IdempotencyMismatch TooMuchMemory     422
     ├─ TooManyRequests QuotaExceeded                                  429
     ├─ Internal WorkerCrashed StageTimeout OriginalMissing UnknownPolicy  500
+    ├─ Unfinished                                                     500
     └─ StoreUnavailable Busy                                          503
 
 Names are conditions, without a suffix: a class's name is what Step Functions matches in a
@@ -208,6 +209,12 @@ class UnknownPolicy(DandyrollError):
     """A job names a policy that this version does not know."""
 
     code, status = "unknown_policy", 500
+
+
+class Unfinished(DandyrollError):
+    """Started again and again for a day, the image was never done (AWS home only)."""
+
+    code, status = "unfinished", 500
 
 
 class StoreUnavailable(DandyrollError):

@@ -14,6 +14,8 @@ RENDITIONS = "FINAL-IMAGES/"
 HANDOVERS = "hand-over/"  # what one stage leaves for the next; expires in a day
 
 _IMAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_STAMP = "%Y%m%d_%H%M%S"
+_MINTED = re.compile(r"upload-[0-9]{8}_[0-9]{6}-[0-9a-f]{8}\.[a-z0-9]+")
 
 
 def mint_image_id(now: datetime, extension: str) -> str:
@@ -22,8 +24,17 @@ def mint_image_id(now: datetime, extension: str) -> str:
     Eight hex digits do collide in practice: whoever stores one creates it only if absent,
     and mints again on `Conflict`.
     """
-    stamp = now.astimezone(UTC).strftime("%Y%m%d_%H%M%S")
-    return f"upload-{stamp}-{secrets.token_hex(4)}.{extension}"
+    return f"{first_of(now)}-{secrets.token_hex(4)}.{extension}"
+
+
+def first_of(moment: datetime) -> str:
+    """What comes, in the order of characters, before every id minted from that second on."""
+    return "upload-" + moment.astimezone(UTC).strftime(_STAMP)
+
+
+def is_minted(image_id: str) -> bool:
+    """Whether the id is of the form that `mint_image_id` gives."""
+    return _MINTED.fullmatch(image_id) is not None
 
 
 def parse_image_id(file_name: str) -> str:

@@ -139,9 +139,10 @@ class Home:
     row that is `awaiting` them, its `size_bytes` long; when they have come, the pipeline starts
     as it does for any upload.
     `elsewhere` gives, for a key, a size in bytes and a version, a signed URL to fetch the object
-    from where it is too big for this home to answer with, else None. `delivery` is the network
-    that renditions can be fetched from, in a home that has one before it. `bucket` and `s3_url` (of
-    an image id) name where originals are, as rows tell it.
+    from where it is too big for this home to answer with, else None; it may raise `NotFound` where
+    there is no such object. `delivery` is the network that renditions can be fetched from, in a
+    home that has one before it. `bucket` and `s3_url` (of an image id) name where originals are, as
+    rows tell it.
     """
 
     objects: ObjectStore

@@ -210,8 +210,9 @@ class Settings:
     )
     keep_originals_days: int = field(
         default=0,
-        metadata={"help": "Local home: so many days after its upload the original of a processed "
-                          "image is deleted; rendition and row stay. 0: kept for ever."},
+        metadata={"help": "So many days after its upload the original of a processed image is "
+                          "deleted; rendition and row stay. AWS home: of any image, set by the "
+                          "template's `KeepOriginalsDays`. 0: kept for ever."},
     )  # fmt: skip
     keep_processed_days: int = field(
         default=0,
@@ -231,8 +232,9 @@ class Settings:
     )  # fmt: skip
     sweep_min_age_s: int = field(
         default=600,
-        metadata={"help": "Local home: the sweep and `verify` leave a file alone until it has "
-                          "not changed for so long, so that they meet no write under way."},
+        metadata={"help": "The sweep and `verify` leave a file alone until it has not changed for "
+                          "so long, so that they meet no write under way. AWS home: the sweep "
+                          "does with an upload; longer than an execution may last."},
     )  # fmt: skip
     url: str = field(
         default="",

@@ -46,6 +46,8 @@ PARAMETERS = {
     "MailFrom": "dandyroll@example.com",
     "MailTo": "one@example.com, two@example.com",
     "Dashboard": "true",
+    "SweepEveryMinutes": "30",  # the tests sweep when they want it
+    "TicketOrigins": "https://shop.example",
 }
 
 _START_S, _DEPLOY_S = 30, 60

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dandyroll.aws.home import open_upkeep
 from dandyroll.errors import NotFound
 from dandyroll.intake import awaited_row
 from dandyroll.keys import handover_key, original_key
@@ -22,6 +23,7 @@ from tests import pictures
 from tests.aws.emulator import STACK
 from tests.aws.subscriber import subscribed
 from tests.aws.test_flow import settled, straight
+from tests.aws.test_sweep import forget_all, no_events
 from tests.aws.test_template import FUNCTIONS, allowed
 from tests.aws.test_tickets import versions
 from tests.contract.client import Client
@@ -92,6 +94,22 @@ def retry_image(aws: "EmulatedHome") -> None:
     answer = admin.send("POST", f"/images/{image_id}/retry")
     assert (answer.status, answer.json.get("status")) == (202, "uploaded")
     assert settled(aws, image_id, timeout_s=10).status == "failed"
+
+
+def sweep(aws: "EmulatedHome") -> None:
+    forget_all(open_upkeep(aws.settings, aws.emulator.cloud))
+    catalogue, data = aws.home.catalogue, pictures.png()
+    lost, never = straight("png"), straight("png")
+    with no_events(aws):
+        aws.put_original(original_key(lost), data)
+    declared = awaited_row(aws.home, "image/png", len(data), "someone", "t")
+    long_ago = replace(declared, uploaded_at=declared.uploaded_at - 24 * 60 * 60)
+    catalogue.create(replace(long_ago, image_id=lost, status="uploaded"))
+    catalogue.create(replace(long_ago, image_id=never))
+    assert invoke(aws, "sweep", {}) == ""
+    assert settled(aws, lost, timeout_s=10).status == "processed"
+    with pytest.raises(NotFound):
+        catalogue.get(never)
 
 
 def get_image_metadata(aws: "EmulatedHome") -> None:
@@ -165,6 +183,7 @@ USES: Mapping[str, Callable[["EmulatedHome"], None]] = {
         add_watermark,
         record_failure,
         publish_events,
+        sweep,
     )
 }
 PERMISSIONS = sorted(

@@ -7,29 +7,39 @@ only cleans up: DynamoDB may take days over it, so what counts is compared here.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from dandyroll.aws.listing import Calendar, index_key, list_ids
 from dandyroll.aws.table import KEY, Table
+from dandyroll.aws.unsettled import entered, moved
 from dandyroll.errors import Conflict, NotFound, StoreUnavailable
 from dandyroll.models import Changes, Claim, Page, Row, Status
 
 _RACES = 20  # lost in a row before we think that something else is wrong
 _HOLDING = ("holder", "lease-until", "expires-at")  # what no two claims have in common
+_DAY_S = 24 * 60 * 60
+_TOGETHER = 1000  # rows to ask the table for in one go
 
 
 class DynamoCatalogue:
-    """`ports.Catalogue` on one table."""
+    """`ports.Catalogue` on one table.
 
-    def __init__(self, table: Table) -> None:
+    The bucket deletes originals after `keep_originals_days`, 0 for never, and writes no rows: an
+    older row is read as saying so.
+    """
+
+    def __init__(self, table: Table, keep_originals_days: int = 0) -> None:
         self._table = table
         self._calendar = Calendar(table)
+        self._keep_originals_s = keep_originals_days * _DAY_S
 
     def create(self, row: Row) -> None:
         self._calendar.note(row)
-        if self._table.put({**row.to_json(), **index_key(row)}, seen=None):
+        item = {**row.to_json(), **index_key(row), **entered(row, row.uploaded_at)}
+        if self._table.put(item, seen=None):
             return
         standing = self.get(row.image_id)
         same = standing.sha256 == row.sha256 and standing.owner == row.owner
@@ -40,7 +50,7 @@ class DynamoCatalogue:
         item = self._table.find(image_id)
         if item is None:
             raise NotFound("No image has that name.")
-        return Row.from_json(item)
+        return self._row(item)
 
     def advance(self, image_id: str, status: Status, changes: Changes) -> Row:
         return self._move(image_id, lambda row: row.advanced(status, changes))
@@ -53,31 +63,48 @@ class DynamoCatalogue:
         # rank in the condition would save the read, but say the rule a second time.
         for _ in range(_RACES):
             row = self.get(image_id)
-            moved = rule(row)
-            if moved is None:
+            other = rule(row)
+            if other is None:
                 return row
-            before, after = row.to_json(), moved.to_json()
+            before, after = row.to_json(), other.to_json()
             new = {name: value for name, value in after.items() if before.get(name) != value}
-            gone = before.keys() - after.keys()
-            if self._table.update(image_id, new, seen={"status": row.status}, gone=gone):
-                return moved
+            place, left = moved(row, other, int(time.time()))
+            gone = (before.keys() - after.keys()) | left
+            seen = {"status": row.status}
+            if self._table.update(image_id, {**new, **place}, seen, gone):
+                return other
         raise _too_many_races()
 
     def list(self, owner: str | None, status: Status | None, limit: int, cursor: str) -> Page:
         ids, left = list_ids(self._table, self._calendar, owner, status, limit, cursor)
         items = self._table.find_all(ids)  # the index is a moment behind, and has no whole rows
-        rows = (Row.from_json(items[image_id]) for image_id in ids if image_id in items)
+        rows = (self._row(items[image_id]) for image_id in ids if image_id in items)
         return Page(tuple(row for row in rows if status in (None, row.status)), left)
 
     def delete(self, image_id: str) -> None:
         self._table.delete(image_id)
 
-    def withdraw(self, row: Row) -> None:
+    def withdraw(self, row: Row) -> bool:
         """Take back a row whose upload could not be stored.
 
-        Does nothing once the row has moved on, or where it is another upload's.
+        False, and nothing done, once the row has moved on, or where it is another upload's.
         """
-        self._table.delete(row.image_id, seen={"status": "awaiting", "sha256": row.sha256})
+        return self._table.delete(row.image_id, {"status": "awaiting", "sha256": row.sha256})
+
+    def find_all(self, image_ids: Sequence[str]) -> dict[str, Row]:
+        """The rows there are of those images, by their ids."""
+        found: dict[str, Row] = {}
+        for start in range(0, len(image_ids), _TOGETHER):
+            items = self._table.find_all(image_ids[start : start + _TOGETHER])
+            found |= {image_id: self._row(item) for image_id, item in items.items()}
+        return found
+
+    def _row(self, item: Mapping[str, Any]) -> Row:
+        row = Row.from_json(item)
+        ends_at = row.uploaded_at + self._keep_originals_s
+        if not self._keep_originals_s or row.original_deleted_at or ends_at > time.time():
+            return row
+        return replace(row, original_deleted_at=ends_at)
 
     def claim(self, claim: Claim, now: int) -> Claim:
         for _ in range(_RACES):

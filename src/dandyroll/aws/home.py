@@ -10,6 +10,8 @@ from dandyroll.aws.executions import Executions, retry
 from dandyroll.aws.objects import S3ObjectStore
 from dandyroll.aws.table import Table
 from dandyroll.aws.tickets import give_ticket
+from dandyroll.aws.upkeep import Upkeep
+from dandyroll.errors import NotFound
 from dandyroll.keys import original_key
 from dandyroll.models import Header, Limits, Row
 from dandyroll.policy import DEFAULT
@@ -25,19 +27,26 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
 
     Raises `BadSetting` where there is no bucket or table.
     """
+    return open_upkeep(settings, cloud).home
+
+
+def open_upkeep(settings: Settings, cloud: Cloud | None = None) -> Upkeep:
+    """The same with what lies below its ports."""
     for name in ("bucket", "table"):
         if not getattr(settings, name):
             raise BadSetting(f"DANDYROLL_{name.upper()}: expected a name; got none.")
     cloud = cloud or Cloud.from_env()
     objects = S3ObjectStore(settings.bucket, cloud)
-    catalogue = DynamoCatalogue(Table(settings.table, cloud))
+    table = Table(settings.table, cloud)
+    catalogue = DynamoCatalogue(table, settings.keep_originals_days)
+    executions = Executions(settings.state_machine, cloud)
     delivery = CloudFront(settings.cdn, cloud) if settings.cdn else None
-    return Home(
+    home = Home(
         objects=objects,
         catalogue=catalogue,
         probe=partial(_probe, limits=settings.limits),
         accept=partial(_accept, objects, catalogue),
-        retry=partial(retry, catalogue, Executions(settings.state_machine, cloud)),
+        retry=partial(retry, catalogue, executions),
         ticket=partial(give_ticket, cloud, settings.bucket, settings.ticket_lifetime_s),
         elsewhere=partial(_elsewhere, objects, delivery, settings.max_answer_bytes),
         health=lambda: {"home": "aws"},
@@ -47,6 +56,7 @@ def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
         settings=settings,
         delivery=delivery,
     )
+    return Upkeep(home, objects, catalogue, table, executions)
 
 
 @cache
@@ -81,7 +91,11 @@ def _elsewhere(
     if size_bytes <= max_bytes:
         return None
     signed = delivery.url(key, version) if delivery else None
-    return signed.url if signed else objects.signed_url(key, _SIGNED_FOR_S)
+    if signed:
+        return signed.url
+    if objects.find(key) is None:  # said here, where it is a problem document and not S3's XML
+        raise NotFound(f"There is no object {key}.")
+    return objects.signed_url(key, _SIGNED_FOR_S)
 
 
 def _s3_url(bucket: str, region: str, image_id: str) -> str:

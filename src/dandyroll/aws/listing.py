@@ -18,7 +18,7 @@ from dandyroll.aws.table import KEY, PARTITION, PLACE, Table
 from dandyroll.cursor import decode_cursor, encode_cursor
 from dandyroll.models import Row, Status
 
-_SHARDS = 10
+SHARDS = 10
 _ROUNDS = 30  # a page costs at most as many questions to every shard, and one to the calendar
 _LOOK = 1000  # items of a shard to look at in a round, where not every one is wanted
 _SEPARATOR = "#"  # no id or date has one
@@ -28,11 +28,14 @@ Ask = Callable[[str, str], tuple[list[str], str]]
 
 def index_key(row: Row) -> dict[str, str]:
     """The attributes by which a row is in the index. They never change."""
-    shard = zlib.crc32(row.image_id.encode()) % _SHARDS
     return {
-        PARTITION: _partition(_day(row), shard),
+        PARTITION: _partition(_day(row), shard_of(row)),
         PLACE: _place(row.created_date, row.image_id),
     }
+
+
+def shard_of(row: Row) -> int:
+    return zlib.crc32(row.image_id.encode()) % SHARDS
 
 
 class Calendar:
@@ -75,11 +78,11 @@ def list_ids(
     most = _LOOK if wanted else limit + 1
     days, is_more = calendar.days(owner, start)
     found: list[str] = []
-    with ThreadPoolExecutor(_SHARDS) as threads:
+    with ThreadPoolExecutor(SHARDS) as threads:
 
         def ask(day: str, place: str) -> tuple[list[str], str]:
             """Every shard at once. One that stopped early hides what is older: that has to wait."""
-            shards = (_partition(day, shard) for shard in range(_SHARDS))
+            shards = (_partition(day, shard) for shard in range(SHARDS))
             answers = list(threads.map(lambda s: table.older(s, place, most, wanted), shards))
             came_to = max(came_to for _, came_to in answers)
             places = (item[PLACE] for items, _ in answers for item in items)

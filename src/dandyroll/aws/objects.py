@@ -5,6 +5,7 @@ obstore knows no versions. What deletes them is botocore's client, made when fir
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,18 @@ def open_store(bucket: str, cloud: Cloud) -> S3Store:
     )
 
 
+@dataclass(frozen=True)
+class Entry:
+    """An object without its bytes; `changed_at` in epoch seconds.
+
+    S3 dates an object that came in parts by the beginning of its first part.
+    """
+
+    key: str
+    size_bytes: int
+    changed_at: float
+
+
 class S3ObjectStore:
     """`ports.ObjectStore` on one bucket. S3 itself is durable, whole and read-after-write."""
 
@@ -102,16 +115,31 @@ class S3ObjectStore:
                 if page.get("NextKeyMarker", key) != key:  # the key itself comes first
                     return
 
+    def find(self, key: str) -> Entry | None:
+        """The object as S3 knows it; None if there is none."""
+        try:
+            with _our_errors(key):
+                found = obstore.head(self._store, key)
+        except NotFound:
+            return None
+        return Entry(found["path"], found["size"], found["last_modified"].timestamp())
+
     def list(self, prefix: str) -> Iterator[str]:
+        return (entry.key for entry in self.entries(prefix))
+
+    def entries(self, prefix: str, after: str = "") -> Iterator[Entry]:
+        """The objects that start with `prefix`, in the order of their keys, from `after` on."""
         # obstore takes whole folders as prefixes, S3 any characters of a key, as promised. So
         # ask for the folder, from just before the prefix on, and stop after the last match.
         folder, start = prefix[: prefix.rfind("/") + 1], prefix[:-1]
         with _our_errors(prefix):
-            for page in obstore.list(self._store, folder or None, offset=start or None):
-                for entry in page:
-                    if entry["path"].startswith(prefix):
-                        yield entry["path"]
-                    elif entry["path"] > prefix:
+            offset = max(start, after) or None
+            for page in obstore.list(self._store, folder or None, offset=offset):
+                for found in page:
+                    if found["path"].startswith(prefix):
+                        changed_at = found["last_modified"].timestamp()
+                        yield Entry(found["path"], found["size"], changed_at)
+                    elif found["path"] > prefix:
                         return
 
     def signed_url(self, key: str, expires_in_s: int) -> str:

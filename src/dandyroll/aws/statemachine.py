@@ -17,6 +17,7 @@ from dandyroll.pipeline import RETRY, STAGES, Stage, stage_name
 
 PATH = Path("deploy/statemachine.asl.json")
 
+_MACHINE_TIMEOUT_S = 300  # as long as an express execution may last; then the sweep takes over
 _STAGE_TIMEOUT_S = 90  # above the functions' own 60 s, which then says it better
 _RECORD_TIMEOUT_S = 60
 
@@ -24,8 +25,9 @@ _RECORD_TIMEOUT_S = 60
 _EVENT = "$states.context.Execution.Input"
 _TOLD = {"key": f"{{% {_EVENT}.detail.object.key %}}", "trace_id": f"{{% {_EVENT}.id %}}"}
 
-# The platform's own trouble says nothing about the image, and passes: be patient, half an hour
-# on average, since what is behind it may be a queue of other images. A throttled function is
+# The platform's own trouble says nothing about the image, and passes, though what is behind it may
+# be a queue of other images: so no number of tries makes it the image's failure. Within the
+# machine's time there are not as many; the sweep goes on from there. A throttled function is
 # Lambda.TooManyRequestsException on AWS, and on the emulator Lambda.Unknown.
 _PLATFORM_RETRY = {
     "ErrorEquals": [
@@ -49,6 +51,7 @@ def definition() -> dict[str, Any]:
     return {
         "Comment": "Generated from dandyroll.pipeline: " + " -> ".join(names),
         "QueryLanguage": "JSONata",
+        "TimeoutSeconds": _MACHINE_TIMEOUT_S,
         "StartAt": names[0],
         "States": {
             **{stage_name(stage): _stage_state(stage) for stage in STAGES},

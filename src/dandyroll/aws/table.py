@@ -18,6 +18,11 @@ INDEX = "newest-first"
 PARTITION, PLACE = "listed-under", "listed-at"
 """The index on the table and its key. Items without these attributes are not in it."""
 
+UNSETTLED = "unsettled"
+UNDER, SINCE = "unsettled-under", "unsettled-since"
+STARTS, DUE = "started-again", "due-at"
+"""A second index, its key, and what it has beside it (`unsettled.py`)."""
+
 _BATCH = 100  # the most items DynamoDB gives for one question
 _BATCHES = 20  # asked in a row before we think that something else is wrong
 
@@ -52,8 +57,8 @@ class Table:
     def put(self, item: Mapping[str, Any], seen: Mapping[str, Any] | None) -> bool:
         """Write the whole item if the one in its place still is as it was `seen`.
 
-        `seen` names the attributes that must be as they were, or is None where there must be
-        no item. False, and nothing written, where it is otherwise.
+        `seen` names the attributes that must be as they were, those with None absent; or it is
+        None where there must be no item. False, and nothing written, where it is otherwise.
         """
         if seen is None:
             condition: dict[str, Any] = {
@@ -132,6 +137,22 @@ class Table:
         items = [from_item(item) for item in answer["Items"]]
         return items, from_item(last)[PLACE] if last else ""
 
+    def oldest(self, partition: str, before: int, most: int) -> list[dict[str, Any]]:
+        """Up to `most` items that `UNSETTLED` has there since before the moment, oldest first.
+
+        What the index has is a moment old.
+        """
+        with _our_errors():
+            answer = self._client.query(
+                TableName=self._name,
+                IndexName=UNSETTLED,
+                KeyConditionExpression="#under = :under AND #since < :before",
+                ExpressionAttributeNames={"#under": UNDER, "#since": SINCE},
+                ExpressionAttributeValues=to_item({":under": partition, ":before": before}),
+                Limit=most,
+            )
+        return [from_item(item) for item in answer["Items"]]
+
     def find_all(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The items there are of those keys, as every earlier write left them."""
         found: dict[str, dict[str, Any]] = {}
@@ -160,12 +181,18 @@ class Table:
 
 
 def _unchanged(seen: Mapping[str, Any]) -> dict[str, Any]:
+    """As a condition; there must be an attribute that is not None."""
+    terms, values = [], {}
+    for n, value in enumerate(seen.values()):
+        if value is None:
+            terms.append(f"attribute_not_exists(#seen{n})")
+        else:
+            terms.append(f"#seen{n} = :seen{n}")
+            values[f":seen{n}"] = value
     return {
-        "ConditionExpression": " AND ".join(f"#seen{n} = :seen{n}" for n in range(len(seen))),
+        "ConditionExpression": " AND ".join(terms),
         "ExpressionAttributeNames": {f"#seen{n}": name for n, name in enumerate(seen)},
-        "ExpressionAttributeValues": to_item(
-            {f":seen{n}": value for n, value in enumerate(seen.values())}
-        ),
+        "ExpressionAttributeValues": to_item(values),
     }
 
 

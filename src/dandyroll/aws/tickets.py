@@ -6,13 +6,16 @@ object yet, so the URL is good for that one file alone, once.
 
 import hashlib
 import time
+from dataclasses import replace
 
 from dandyroll.aws.cloud import Cloud
 from dandyroll.errors import DandyrollError, NotFound, OriginalMissing
-from dandyroll.intake import learned
+from dandyroll.intake import ADOPTED_OWNER, learned, new_row
 from dandyroll.keys import original_key
-from dandyroll.models import Changes, Row, Ticket
+from dandyroll.models import Changes, Header, Row, Ticket
 from dandyroll.ports import Home
+
+_UNREAD = Header("", "application/octet-stream", "", 0, 0)
 
 
 def give_ticket(cloud: Cloud, bucket: str, lifetime_s: int, row: Row) -> Ticket:
@@ -40,6 +43,15 @@ def give_ticket(cloud: Cloud, bucket: str, lifetime_s: int, row: Row) -> Ticket:
 def is_unread(row: Row) -> bool:
     """Whether nobody has looked at the image's bytes yet: the row tells what was declared."""
     return not row.sha256
+
+
+def unread_row(home: Home, image_id: str, size_bytes: int, trace_id: str) -> Row:
+    """For what was put straight into the store, where nobody could look at it: all we know.
+
+    Its `sha256` is empty: what is no image stays there, as nobody was told that it was refused.
+    """
+    row = new_row(home, image_id, _UNREAD, b"", ADOPTED_OWNER, trace_id)
+    return replace(row, size_bytes=size_bytes, sha256="")
 
 
 def read_original(home: Home, row: Row) -> Changes:

@@ -10,11 +10,22 @@ import apsw
 
 import dandyroll
 from dandyroll.aws.stack import CloudError
-from dandyroll.cli import cdn, images, keeping, keys, process, serve, top, upload, webhooks
+from dandyroll.cli import (
+    cdn,
+    images,
+    keeping,
+    keys,
+    process,
+    redrive,
+    serve,
+    top,
+    upload,
+    webhooks,
+)
 from dandyroll.errors import DandyrollError
 from dandyroll.settings import BadSetting
 
-_GROUPS = (serve, keys, webhooks, process, upload, images, keeping, top, cdn)
+_GROUPS = (serve, keys, webhooks, process, upload, images, keeping, top, cdn, redrive)
 
 _BROKEN_PIPE = 141  # as shells say it of SIGPIPE
 _INTERRUPTED = 130  # as shells say it of Ctrl-C
