@@ -13,17 +13,29 @@ from dataclasses import astuple, dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from operator import add, sub
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from dandyroll.aws.cloud import Cloud
 from dandyroll.aws.costs.usage import Calls
-from dandyroll.aws.table import PARTITION
+from tests.aws.templates import template
 
 if TYPE_CHECKING:
     from tests.aws.emulated_home import EmulatedHome
 
 _HOP = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
-_PROJECTED = ("image-id", "listed-under", "listed-at", "owner", "status")
+
+_TABLE = template()["Resources"]["Table"]["Properties"]
+_KEY = {part["AttributeName"] for part in _TABLE["KeySchema"]}
+INDEXES: Mapping[str, tuple[set[str], set[str]]] = {
+    index["IndexName"]: (
+        {part["AttributeName"] for part in index["KeySchema"]},
+        _KEY | set(index["Projection"].get("NonKeyAttributes", [])),
+    )
+    for index in _TABLE["GlobalSecondaryIndexes"]
+}
+"""Of each index of the table its own key's attributes, and what else it holds."""
+
+_WRITES = ("PutItem", "UpdateItem", "DeleteItem")
 
 
 @dataclass
@@ -54,12 +66,15 @@ def counting(aws: "EmulatedHome") -> Iterator[Counter]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             with lock:  # one after the other, so that before and after are what they say
                 operation = self.headers.get("X-Amz-Target", "").partition(".")[2]
+                action = parse_qs(body.decode("latin-1")).get("Action", [""])[0]
                 asked = json.loads(body) if operation else {}
                 before = _item(table, operation, asked)
                 status, headers, answer = self._passed_on(body)
                 after = _item(table, operation, asked)
-                if operation:
-                    spent = _units(operation, asked, before, after)
+                if action == "Publish":
+                    spent: Calls | None = Calls(publishes=1)
+                elif operation:
+                    spent = _units(operation, asked, before, after, json.loads(answer))
                 else:
                     spent = _request(self.command, self.path)
                 if spent is None:
@@ -109,24 +124,44 @@ def _request(method: str, path: str) -> Calls | None:
 
 
 def _units(
-    operation: str, asked: Mapping[str, Any], before: dict[str, Any], after: dict[str, Any]
+    operation: str,
+    asked: Mapping[str, Any],
+    before: dict[str, Any],
+    after: dict[str, Any],
+    answer: Mapping[str, Any],
 ) -> Calls | None:
     """One request to DynamoDB. A write that was refused costs as much as one that was not."""
     if operation == "GetItem":
-        assert asked["ConsistentRead"], "an eventually consistent read costs half: say so in usage"
-        return Calls(read_units=max(1, math.ceil(item_bytes(before) / 4096)))
-    if operation not in ("PutItem", "UpdateItem", "DeleteItem"):
+        return Calls(read_units=_read_units(before))
+    if operation == "Query":
+        return Calls(read_units=_read_units(*answer["Items"]))
+    if operation == "BatchGetItem":
+        items = [item for items in answer["Responses"].values() for item in items]
+        return Calls(read_units=sum(map(_read_units, items)))
+    if operation not in _WRITES:
         return None
-    size = max(item_bytes(before), item_bytes(after))
-    index = 0
-    if PARTITION in {**before, **after}:
-        seen, made = index_entry(before), index_entry(after)
-        index = math.ceil(max(map(item_bytes, (seen, made))) / 1024) if seen != made else 0
-    return Calls(write_units=max(1, math.ceil(size / 1024)), index_units=index)
+    written = max(1, math.ceil(max(item_bytes(before), item_bytes(after)) / 1024))
+    indexed = sum(_index_units(name, before, after) for name in INDEXES)
+    return Calls(write_units=written, index_units=indexed)
+
+
+def _read_units(*items: Mapping[str, Any]) -> int:
+    return max(1, math.ceil(sum(map(item_bytes, items)) / 4096))
+
+
+def _index_units(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> int:
+    """Of an entry made, changed or taken out; one whose key changes is taken out and made."""
+    was, is_now = index_entry(name, before), index_entry(name, after)
+    if was == is_now:
+        return 0
+    sizes = [math.ceil(item_bytes(entry) / 1024) for entry in (was, is_now) if entry]
+    key, _ = INDEXES[name]
+    moved = was and is_now and any(was[part] != is_now[part] for part in key)
+    return sum(sizes) if moved else max(sizes)
 
 
 def _item(table: Any, operation: str, asked: Mapping[str, Any]) -> dict[str, Any]:
-    if operation not in ("GetItem", "PutItem", "UpdateItem", "DeleteItem"):
+    if operation not in ("GetItem", *_WRITES):
         return {}
     key = {"image-id": (asked.get("Key") or asked["Item"])["image-id"]}
     found = table.get_item(TableName=asked["TableName"], Key=key, ConsistentRead=True)
@@ -134,9 +169,12 @@ def _item(table: Any, operation: str, asked: Mapping[str, Any]) -> dict[str, Any
     return item
 
 
-def index_entry(item: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the item is in the index; `test_template.py` asserts the projection."""
-    return {name: item[name] for name in _PROJECTED if name in item}
+def index_entry(name: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the item is in that index; nothing where it lacks the index's key."""
+    key, others = INDEXES[name]
+    if not key <= item.keys():
+        return {}
+    return {name: value for name, value in item.items() if name in key | others}
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -28,11 +29,12 @@ from dandyroll.aws.functions import (
     upload_image,
 )
 from dandyroll.aws.home import this_home
+from dandyroll.aws.metrics import METRICS
 from dandyroll.cli import main
 from dandyroll.keys import handover_key, original_key
 from dandyroll.pipeline import STAGES, stage_name
 from tests import pictures
-from tests.aws.counting import Counter, counting, index_entry, item_bytes
+from tests.aws.counting import INDEXES, Counter, counting, index_entry, item_bytes
 from tests.aws.proxy_events import proxy_event
 from tests.aws.test_template import FUNCTIONS as DEPLOYED
 from tests.aws.test_template import RESOURCES, TEMPLATE, of
@@ -135,7 +137,8 @@ def test_an_image_is_stored_as_large_as_it_says(
         TableName=emulated_home.settings.table, Key={"image-id": {"S": image_id}}
     )["Item"]
     assert usage.ROW_BYTES * 0.97 < item_bytes(found) <= usage.ROW_BYTES
-    assert usage.INDEX_BYTES * 0.9 < item_bytes(index_entry(found)) <= usage.INDEX_BYTES
+    entries = sum(item_bytes(index_entry(name, found)) for name in INDEXES)
+    assert usage.INDEX_BYTES * 0.9 < entries <= usage.INDEX_BYTES
     scratch = len(this_home().objects.get(handover_key(image_id, stage_name(STAGES[0]))))
     assert usage.HANDOVER_BYTES * 0.99 < scratch <= usage.HANDOVER_BYTES
     pixels = 1280 * 960
@@ -189,22 +192,36 @@ NOT_IN_THE_BILL: Mapping[str, str] = {
 }
 """Functions of the template that an image's way does not lead through."""
 
-NO_CHARGE = {
+CONSIDERED = {
+    # lines of the bill, by number or by use
+    "AWS::CloudFront::Distribution",
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::DynamoDB::Table",
+    "AWS::Lambda::EventSourceMapping",  # reading the stream is free, the calls are counted
+    "AWS::S3::Bucket",
+    "AWS::SNS::Topic",
+    "AWS::SQS::Queue",
+    "AWS::Scheduler::Schedule",
+    "AWS::Serverless::Api",
+    "AWS::Serverless::Function",
+    "AWS::Serverless::StateMachine",
+    # free
     "AWS::ApiGateway::UsagePlan",
+    "AWS::CloudFront::CachePolicy",
+    "AWS::CloudFront::KeyGroup",
+    "AWS::CloudFront::OriginAccessControl",
+    "AWS::CloudFront::PublicKey",
+    "AWS::CloudFront::ResponseHeadersPolicy",
+    "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
     "AWS::S3::BucketPolicy",
-    "AWS::SQS::QueuePolicy",
-    "AWS::CloudWatch::Alarm",  # these two have lines of their own, by number
-    "AWS::CloudWatch::Dashboard",
-    "AWS::Serverless::Api",  # and these by use
-    "AWS::Serverless::Function",
-    "AWS::Serverless::StateMachine",
-    "AWS::DynamoDB::Table",
-    "AWS::S3::Bucket",
-    "AWS::SQS::Queue",
-    "AWS::SNS::Topic",
+    "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::SSM::Parameter",
+    "AWS::Scheduler::ScheduleGroup",
 }
 
 
@@ -223,7 +240,7 @@ def test_every_function_is_in_the_bill_or_has_its_reason() -> None:
 
 
 def test_every_kind_of_resource_has_been_thought_of() -> None:
-    assert {resource["Type"] for resource in RESOURCES.values()} <= NO_CHARGE
+    assert {resource["Type"] for resource in RESOURCES.values()} <= CONSIDERED
 
 
 def test_functions_have_the_memory_they_are_deployed_with() -> None:
@@ -245,13 +262,39 @@ def test_api_gateway_makes_no_metrics_that_cost() -> None:
 
 
 def test_functions_run_by_the_clock_as_often_as_deployed() -> None:
-    by_the_clock = {
-        name
-        for name, function in DEPLOYED.items()
-        for event in function["Properties"].get("Events", {}).values()
-        if event["Type"] in ("Schedule", "ScheduleV2")
-    }
-    assert set(usage.RUNS_A_MONTH) == by_the_clock
+    runs = {}
+    for schedule in resources("AWS::Scheduler::Schedule"):
+        expression = schedule["Properties"]["ScheduleExpression"]
+        expression = expression["Fn::Sub"] if isinstance(expression, dict) else expression
+        for name, about in TEMPLATE["Parameters"].items():
+            expression = expression.replace(f"${{{name}}}", str(about.get("Default")))
+        minutes = re.fullmatch(r"rate\((\d+) minutes?\)", expression)
+        assert minutes, expression
+        (function,) = schedule["Properties"]["Target"]["Arn"]["Fn::GetAtt"][:1]
+        runs[named(function)] = usage.MONTH_DAYS * 24 * 60 // int(minutes[1])
+    assert runs == usage.RUNS_A_MONTH
+    events = [e for f in DEPLOYED.values() for e in f["Properties"].get("Events", {}).values()]
+    assert {event["Type"] for event in events} == {"Api"}
+
+
+def test_the_stream_calls_the_functions_it_is_mapped_to() -> None:
+    """Those of the default deployment: not what a parameter must ask for."""
+    mappings = [
+        mapping["Properties"]["FunctionName"]["Ref"]
+        for mapping in resources("AWS::Lambda::EventSourceMapping")
+        if "Condition" not in mapping
+    ]
+    assert {named(function) for function in mappings} == set(usage.ON_STREAM)
+
+
+def test_every_metric_of_ours_is_in_the_bill() -> None:
+    assert set(usage.SERIES) == set(METRICS)
+
+
+def named(resource: str) -> str:
+    """The function's name, from its resource's."""
+    name: str = of(resource)["FunctionName"]["Fn::Sub"].removeprefix("${AWS::StackName}-")
+    return name
 
 
 def test_the_defaults_are_the_templates() -> None:
@@ -268,7 +311,6 @@ def test_what_else_costs_is_as_deployed() -> None:
     assert int(variables["DANDYROLL_MAX_DIRECT_BYTES"]) == usage.MAX_DIRECT_BYTES
     assert len(STAGES) == usage.STAGES
     assert of("Table")["SSESpecification"] == {"SSEEnabled": True}  # by a key of KMS
-    assert len(of("Table")["GlobalSecondaryIndexes"]) == 1
     assert of("Table")["BillingMode"] == "PAY_PER_REQUEST"
     assert of("Bucket")["NotificationConfiguration"] == {
         "EventBridgeConfiguration": {"EventBridgeEnabled": True}
@@ -334,6 +376,21 @@ def test_rare_calls_are_cold_and_frequent_ones_are_not() -> None:
     assert cold_share(Decimal(1)) > Decimal("0.999")
     assert cold_share(Decimal(10**6)) < Decimal("0.000001")
     assert Decimal("0.88") < cold_share(Decimal(1000)) < Decimal("0.9")
+
+
+def test_a_metric_is_billed_for_the_hours_it_is_written_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    when = {"Clock": "always", "Settled": "images", "Broken": "faults"}
+    monkeypatch.setattr(usage, "SERIES", when)
+    assert Decimal("1.99") < series(Plan(images=10_000)) <= 2
+    assert Decimal("1.74") < series(Plan(images=1_000)) < Decimal("1.76")  # 1.4 an hour
+    assert Decimal("1.00") < series(Plan(images=1)) < Decimal("1.01")
+
+
+def series(plan: Plan) -> Decimal:
+    (found,) = [q.amount for q in quantities(plan) if q.item == "our own metrics"]
+    return found
 
 
 def test_lines_are_rounded_and_the_total_is_their_sum() -> None:

@@ -11,7 +11,6 @@ from typing import Literal
 from dandyroll.aws.costs import usage
 from dandyroll.aws.costs.plan import Plan
 from dandyroll.aws.costs.usage import FUNCTIONS, Function
-from dandyroll.aws.metrics import METRICS
 
 Kind = Literal["work", "storage", "delivery", "standing"]
 """`work` grows with images and reads, `storage` with what is kept of them, `delivery` with the
@@ -65,8 +64,8 @@ def _month(plan: Plan) -> _Month:
     calls = dict.fromkeys(passage, images)
     if not plan.cdn:
         calls[usage.READ] = reads
-    for name, runs in usage.RUNS_A_MONTH.items():
-        calls[name] = Decimal(runs)
+    calls |= dict.fromkeys(usage.ON_STREAM, images)
+    calls |= {name: Decimal(runs) for name, runs in usage.RUNS_A_MONTH.items()}
     return _Month(plan, images, reads, passage, calls)
 
 
@@ -142,8 +141,8 @@ def _messages(month: _Month) -> Iterator[Quantity]:
     yield Quantity("schedule", "runs", runs, "standing")
     note = "none while nothing is lost"
     yield Quantity("sqs-request", "dead letters", Decimal(0), "work", note)
-    note = "none while no alarm goes off"
-    yield Quantity("sns-publish", "notices", Decimal(0), "work", note)
+    note = "of images settled; alarms that go off are not counted"
+    yield Quantity("sns-publish", "notices", month.asked("publishes"), "work", note)
 
 
 def _watching(month: _Month) -> Iterator[Quantity]:
@@ -154,16 +153,19 @@ def _watching(month: _Month) -> Iterator[Quantity]:
     kept = logged * plan.log_retention_days / usage.MONTH_DAYS
     note = f"of {plan.log_retention_days} days, uncompressed"
     yield Quantity("log-storage", "logs kept", kept, "work", note)
-    yield Quantity("metric", "our own metrics", Decimal(len(METRICS)), "standing")
+    hours = {"always": Decimal(1), "images": 1 - none_in(month.images, usage.HOUR_S)}
+    series = _sum(hours.get(when, Decimal(0)) for when in usage.SERIES.values())
+    note = f"of {len(usage.SERIES)}: hours in which there is nothing to write of one are free"
+    yield Quantity("metric", "our own metrics", series, "standing", note)
     methods, note = Decimal(usage.METHOD_METRICS), "off; the stage's own are free"
     yield Quantity("metric", "API metrics by method", methods, "standing", note)
     alarms, boards = usage.ALARMS * plan.alarms, usage.DASHBOARDS * plan.dashboard
     yield Quantity("alarm", "alarms", Decimal(alarms), "standing")
     yield Quantity("dashboard", "dashboards", Decimal(boards), "standing")
-    begun = 2 * month.images + (0 if plan.cdn else month.reads)
+    begun = _sum(month.calls.values()) - (usage.STAGES - 1) * month.images
     traces = min(begun, Decimal(usage.MONTH_S))
     traces += (begun - traces) * usage.TRACED_BEYOND
-    note = "of requests and executions the first in each second, and 5% beyond"
+    note = "the first in each second of all that begins, and 5% beyond"
     yield Quantity("trace", "traces", traces * plan.tracing, "work", note)
 
 
@@ -212,7 +214,12 @@ def cold_share(calls: Decimal) -> Decimal:
 
     Of calls that come at random: those with no other in the time that an idle one is kept.
     """
-    return (-calls * usage.KEPT_S / usage.MONTH_S).exp()
+    return none_in(calls, usage.KEPT_S)
+
+
+def none_in(calls: Decimal, span_s: int) -> Decimal:
+    """How likely it is that of so many calls a month none falls into a span of that length."""
+    return (-calls * span_s / usage.MONTH_S).exp()
 
 
 def _memory_mib(plan: Plan, function: Function) -> int:

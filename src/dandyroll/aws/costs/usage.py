@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Literal
 
 MEASURED = "2026-11-23, Intel Xeon (x86_64), Python 3.11, medians of 5 rounds"
 """When, on what and how the CPU times were measured."""
@@ -19,8 +20,8 @@ MEASURED = "2026-11-23, Intel Xeon (x86_64), Python 3.11, medians of 5 rounds"
 class Calls:
     """What one call of a function asks of AWS, in the units that AWS bills.
 
-    `s3_puts` are PUTs and listings. `read_units` are of consistent reads, 4 KiB each;
-    `write_units` of the table and `index_units` of its index, 1 KiB each.
+    `s3_puts` are PUTs and listings. `read_units` are of 4 KiB, a query's or a batch's rounded up;
+    `write_units` of the table and `index_units` of its indexes, 1 KiB each; `publishes` are SNS's.
     """
 
     s3_puts: int = 0
@@ -28,6 +29,7 @@ class Calls:
     read_units: int = 0
     write_units: int = 0
     index_units: int = 0
+    publishes: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,9 @@ BY_TICKET = ("create-upload", "new-size-image, ticket", "add-watermark")
 READ = "get-processed-image"
 """The functions that an upload goes through, and the one that answers a read."""
 
+ON_STREAM: tuple[str, ...] = ()
+"""Those that the table's stream calls, once for each image that is settled."""
+
 STAGES = 2
 """Task states of the state machine."""
 
@@ -135,6 +140,12 @@ METHOD_METRICS = 0
 
 RUNS_A_MONTH: Mapping[str, int] = MappingProxyType({})
 """Functions that run by the clock, and how often."""
+
+SERIES: Mapping[str, Literal["always", "images", "faults"]] = MappingProxyType({
+    "OldestUnprocessedSeconds": "always",
+    "UploadsStartedAgain": "always",
+})  # fmt: skip
+"""When each of our own metrics is written: an hour without a point of it is not billed."""
 
 # --- assumed -----------------------------------------------------------------------------------
 
@@ -172,3 +183,4 @@ KMS_CALLS_A_MONTH = 12 * 24 * 30
 
 MONTH_DAYS = 30
 MONTH_S = MONTH_DAYS * 24 * 60 * 60
+HOUR_S = 60 * 60
