@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tests.aws.emulated_home import EmulatedHome
 
 BUCKET = "dandyroll-123456789012-us-east-1"  # as long as the template's, in every row
+TABLE = "dandyroll-counted"
 TRACE = "6f1f9c2e-5a0b-4f7a-9a37-6a1a8a2f0c11"
 
 # --- counted on the emulator
@@ -52,12 +53,15 @@ TRACE = "6f1f9c2e-5a0b-4f7a-9a37-6a1a8a2f0c11"
 
 @pytest.fixture(scope="module")
 def counter(emulated_home: "EmulatedHome") -> Iterator[Counter]:
-    """The functions' own home, in this process, with a bucket that tells nobody of its objects."""
+    """The functions' own home, in this process: a bucket and a table that nobody else sees."""
     emulated_home.emulator.client("s3").create_bucket(Bucket=BUCKET)
+    names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    table = {name: of("Table")[name] for name in names}
+    emulated_home.emulator.client("dynamodb").create_table(TableName=TABLE, **table)
     with counting(emulated_home) as counter, pytest.MonkeyPatch.context() as patch:
         for name, value in {
             "DANDYROLL_BUCKET": BUCKET,
-            "DANDYROLL_TABLE": emulated_home.settings.table,
+            "DANDYROLL_TABLE": TABLE,
             "AWS_ENDPOINT_URL": counter.cloud.endpoint_url,
             "AWS_ACCESS_KEY_ID": counter.cloud.access_key_id,
             "AWS_SECRET_ACCESS_KEY": counter.cloud.secret_access_key,
@@ -132,10 +136,7 @@ def test_an_image_is_stored_as_large_as_it_says(
     emulated_home: "EmulatedHome", counter: Counter
 ) -> None:
     image_id, _ = direct(counter)
-    table = emulated_home.emulator.client("dynamodb")
-    found = table.get_item(
-        TableName=emulated_home.settings.table, Key={"image-id": {"S": image_id}}
-    )["Item"]
+    found = item(emulated_home, image_id)
     assert usage.ROW_BYTES * 0.97 < item_bytes(found) <= usage.ROW_BYTES
     entries = sum(item_bytes(index_entry(name, found)) for name in INDEXES)
     assert usage.INDEX_BYTES * 0.9 < entries <= usage.INDEX_BYTES
@@ -143,6 +144,13 @@ def test_an_image_is_stored_as_large_as_it_says(
     assert usage.HANDOVER_BYTES * 0.99 < scratch <= usage.HANDOVER_BYTES
     pixels = 1280 * 960
     assert math.isclose(scratch, pixels * usage.HANDOVER_BYTES_A_PIXEL, rel_tol=0.01)
+
+
+def item(aws: "EmulatedHome", image_id: str) -> dict[str, Any]:
+    """The image's item in the table counted on, as DynamoDB has it."""
+    table, name = aws.emulator.client("dynamodb"), {"image-id": {"S": image_id}}
+    found: dict[str, Any] = table.get_item(TableName=TABLE, Key=name)["Item"]
+    return found
 
 
 def test_log_lines_are_as_long_as_it_says(emulated_home: "EmulatedHome") -> None:
