@@ -46,8 +46,8 @@ class _Month:
 def quantities(plan: Plan) -> Iterator[Quantity]:
     """Every line of the bill, those too that come to nothing."""
     month = _month(plan)
-    requests = month.images + (0 if plan.cdn else month.reads)
-    note = "uploads" if plan.cdn else "uploads and reads"
+    requests = month.images + month.calls[usage.READ]
+    note = "uploads, and reads or with a CDN one URL an image"
     yield Quantity("api-request", "requests", requests, "work", note)
     yield from _functions(month)
     yield from _workflow(month)
@@ -62,8 +62,7 @@ def _month(plan: Plan) -> _Month:
     images, reads = Decimal(plan.images), plan.images * plan.reads
     passage = usage.DIRECT if plan.size_bytes <= usage.MAX_DIRECT_BYTES else usage.BY_TICKET
     calls = dict.fromkeys(passage, images)
-    if not plan.cdn:
-        calls[usage.READ] = reads
+    calls[usage.READ] = min(images, reads) if plan.cdn else reads
     calls |= dict.fromkeys(usage.ON_STREAM, images)
     calls |= {name: Decimal(runs) for name, runs in usage.RUNS_A_MONTH.items()}
     return _Month(plan, images, reads, passage, calls)
