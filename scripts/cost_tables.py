@@ -11,7 +11,7 @@ from dandyroll.aws.costs.usage import FUNCTIONS
 
 Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
-SCALES = (1_000, 10_000, 100_000, 1_000_000)
+SCALES = (1_000, 10_000, 100_000, 1_000_000, 2_000_000)
 
 
 def cost_tables() -> dict[str, Table]:

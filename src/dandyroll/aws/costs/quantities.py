@@ -111,7 +111,8 @@ def _bucket(month: _Month) -> Iterator[Quantity]:
     yield Quantity("s3-storage", "hand-over", scratch, "work", note)
     by_client = month.images if month.passage is usage.BY_TICKET else 0
     puts = month.asked("s3_puts") + by_client
-    yield Quantity("s3-put", "PUTs", puts, "work", "original, hand-over, rendition")
+    note = "original, hand-over, rendition"
+    yield Quantity("s3-put", "PUTs", puts, "work", note)
     gets = month.asked("s3_gets") + (month.reads if plan.cdn else 0)
     yield Quantity("s3-get", "GETs", gets, "work", "by stages and reads; no read is cached")
 
@@ -128,8 +129,9 @@ def _table(month: _Month) -> Iterator[Quantity]:
     rows = _gb(month.images * month.plan.keep_months * item)
     yield Quantity("table-storage", "rows", rows, "storage", "with the index")
     yield Quantity("table-backup", "point-in-time recovery", rows, "storage")
-    keys = _sum(min(n, Decimal(usage.KMS_CALLS_A_MONTH)) for n in month.calls.values())
-    note = "by the table's encryption; at most one in 5 minutes for each function"
+    callers = [*month.calls.values(), month.asked("publishes")]
+    keys = _sum(min(n, Decimal(usage.KMS_CALLS_A_MONTH)) for n in callers)
+    note = "for table and topic; at most one in 5 minutes for each function"
     yield Quantity("kms-request", "requests", keys, "work", note)
 
 
@@ -227,7 +229,7 @@ def _memory_mib(plan: Plan, function: Function) -> int:
 
 
 def _log_bytes(function: Function) -> int:
-    lines = 1 + usage.PLATFORM_LOG_LINES
+    lines = function.log_lines + usage.PLATFORM_LOG_LINES
     return function.log_bytes + usage.PLATFORM_LOG_BYTES + lines * usage.LINE_OVERHEAD_BYTES
 
 
