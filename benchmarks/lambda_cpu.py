@@ -37,6 +37,7 @@ from dandyroll.aws.functions import (
     get_processed_image,
     new_size_image,
     publish_events,
+    sweep,
     upload_image,
 )
 from dandyroll.aws.home import this_home
@@ -55,6 +56,7 @@ FOR_EACH = {
     "add-watermark": "",
     "get-processed-image": "megabyte",
     "publish-events": "",
+    "sweep": "",
 }
 """The functions, and what their time grows with; the watermark's picture is as large as ever."""
 
@@ -91,6 +93,7 @@ def environment(aws: EmulatedHome) -> dict[str, str]:
         "DANDYROLL_BUCKET": "quiet",
         "DANDYROLL_TABLE": aws.settings.table,
         "DANDYROLL_MAX_DIRECT_BYTES": "100000000",
+        "DANDYROLL_STATE_MACHINE": aws.outputs["PipelineArn"],
         "DANDYROLL_TOPIC": aws.outputs["EventsTopicArn"],
         "AWS_ENDPOINT_URL": cloud.endpoint_url,
         "AWS_ACCESS_KEY_ID": cloud.access_key_id,
@@ -156,6 +159,7 @@ def measure_warm(rounds: int) -> tuple[Points, list[int]]:
                   lambda e=event: get_processed_image.handler(e, None))  # fmt: skip
             event = stream_event(this_home().catalogue.get(image_id))
             spend("publish-events", megabytes, lambda e=event: publish_events.handler(e, None))
+            spend("sweep", megabytes, lambda: sweep.handler({}, None))
             if path.suffix == ".jpg" and (row.width or 0) > 1280:
                 renditions.append(size_bytes)
     found: Points = defaultdict(dict)

@@ -27,6 +27,7 @@ from dandyroll.aws.functions import (
     get_processed_image,
     new_size_image,
     publish_events,
+    sweep,
     upload_image,
 )
 from dandyroll.aws.home import this_home
@@ -68,6 +69,7 @@ def counter(emulated_home: "EmulatedHome") -> Iterator[Counter]:
             "AWS_SECRET_ACCESS_KEY": counter.cloud.secret_access_key,
             "AWS_REGION": counter.cloud.region,
             "DANDYROLL_TOPIC": emulated_home.outputs["EventsTopicArn"],
+            "DANDYROLL_STATE_MACHINE": emulated_home.outputs["PipelineArn"],
         }.items():
             patch.setenv(name, value)
         this_home.cache_clear()
@@ -153,6 +155,14 @@ def test_what_telling_of_an_image_asks_for(emulated_home: "EmulatedHome", counte
     assert counter.unpriced == []
 
 
+def test_what_a_sweep_asks_for_that_finds_nothing(counter: Counter) -> None:
+    sweep.handler({}, None)  # the walk has begun
+    answer, spent = counter.spent_by(lambda: sweep.handler({}, None))
+    assert answer["started_again"] == 0
+    assert spent == FUNCTIONS["sweep"].calls
+    assert counter.unpriced == []
+
+
 def test_an_image_is_stored_as_large_as_it_says(
     emulated_home: "EmulatedHome", counter: Counter
 ) -> None:
@@ -177,13 +187,14 @@ def item(aws: "EmulatedHome", image_id: str) -> dict[str, Any]:
 def test_log_lines_are_as_long_as_it_says(emulated_home: "EmulatedHome") -> None:
     client, data = Client.new(emulated_home), pictures.jpeg()
     before = our_lines(emulated_home)
-    once = ("upload-image", "create-upload")  # the others are called for both images
+    once = ("upload-image", "create-upload", "sweep")  # the others are called for both images
     expected = {name: FUNCTIONS[name].log_lines * (1 if name in once else 2) for name in before}
     image_id = client.upload(data)
     assert client.processed(image_id).status == 200
     given = ticket(client, len(data), "image/jpeg")
     assert put(client, given, data).status == 200
     assert client.processed(given["image_id"]).status == 200
+    emulated_home.emulator.client("lambda").invoke(FunctionName="dandyroll-sweep")
     deadline_s = time.monotonic() + 30
     while True:
         new = {name: lines[len(before[name]) :] for name, lines in our_lines(emulated_home).items()}
@@ -379,17 +390,24 @@ def test_every_price_is_used_and_has_its_source() -> None:
 # --- the bill
 
 
+@pytest.fixture
+def images_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what runs by the clock, so that sums can be worked out by hand."""
+    monkeypatch.setattr(usage, "RUNS_A_MONTH", {"sweep": 0})
+
+
 def usd(plan: Plan, name: str, **more: bool) -> Decimal:
     return sum((line.usd for line in bill(plan, **more) if line.price == name), Decimal(0))
 
 
+@pytest.mark.usefixtures("images_alone")
 def test_lines_are_what_they_were_worked_out_by_hand() -> None:
     plan = Plan(images=1_000_000, reads=Decimal(2))
     assert usd(plan, "api-request") == Decimal("10.5")  # 3 million at $3.50
     assert usd(plan, "transition") == Decimal(75)
     assert usd(plan, "s3-put") == Decimal(15)
     assert usd(plan, "s3-get") == Decimal("1.6")  # 2 by the stages, 2 by reads
-    assert usd(plan, "write") == Decimal(5)  # 4 writes, each in the index too
+    assert usd(plan, "write") == Decimal("6.25")  # 4 writes, and 6 in the indexes
     assert usd(plan, "event") == Decimal(5)
     assert usd(replace(plan, workflow="express"), "express-request") == 1
     assert usd(replace(plan, workflow="express"), "transition") == 0
@@ -433,6 +451,7 @@ def test_lines_are_rounded_and_the_total_is_their_sum() -> None:
         assert line.usd == round(line.quantity * line.unit_usd, 6)
 
 
+@pytest.mark.usefixtures("images_alone")
 def test_what_is_free_for_ever_is_taken_off_once() -> None:
     plan = Plan(images=100_000)
     lines = bill(plan, free_tier=True)
@@ -446,10 +465,11 @@ def test_what_is_free_for_ever_is_taken_off_once() -> None:
     assert total_usd(lines) < total_usd(bill(plan))
 
 
+@pytest.mark.usefixtures("images_alone")
 def test_a_large_original_comes_by_ticket() -> None:
     small, large = Plan(size_bytes=4_500_000), Plan(size_bytes=4_500_001)
     calls = {q.item: q.amount for q in quantities(large) if q.price in ("s3-put", "s3-get")}
-    assert calls == {"PUTs": 3000, "GETs": 4000}
+    assert calls == {"PUTs and listings": 3000, "GETs": 4000}
     assert usd(large, "s3-get") > usd(small, "s3-get")
     assert usd(large, "s3-put") == usd(small, "s3-put")
 
@@ -462,6 +482,14 @@ def test_what_is_kept_longer_costs_more_and_infrequent_access_less() -> None:
     cheaper = replace(year, infrequent_access=True)
     assert total_usd(bill(cheaper)) < total_usd(bill(year))
     assert bill(replace(month, infrequent_access=True)) == bill(month)  # none is old enough
+
+
+def test_a_sweep_lists_what_came_in_two_days() -> None:
+    puts = [usd(Plan(images=n), "s3-put") for n in (15_000, 150_000, 1_500_000)]
+    runs = 30 * 24 * 4
+    each = [(put - n * 3 * Decimal("0.000005")) / runs / Decimal("0.000005")
+            for put, n in zip(puts, (15_000, 150_000, 1_500_000), strict=True)]  # fmt: skip
+    assert each == [1, 10, 20]
 
 
 def test_a_cdn_takes_reads_from_the_api() -> None:

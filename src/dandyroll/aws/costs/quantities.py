@@ -110,17 +110,24 @@ def _bucket(month: _Month) -> Iterator[Quantity]:
     note = f"between the stages; gone after {days} days"
     yield Quantity("s3-storage", "hand-over", scratch, "work", note)
     by_client = month.images if month.passage is usage.BY_TICKET else 0
-    puts = month.asked("s3_puts") + by_client
-    note = "original, hand-over, rendition"
-    yield Quantity("s3-put", "PUTs", puts, "work", note)
+    puts = month.asked("s3_puts") + by_client + _listings(month)
+    note = "original, hand-over, rendition; the sweep's listings"
+    yield Quantity("s3-put", "PUTs and listings", puts, "work", note)
     gets = month.asked("s3_gets") + (month.reads if plan.cdn else 0)
     yield Quantity("s3-get", "GETs", gets, "work", "by stages and reads; no read is cached")
+
+
+def _listings(month: _Month) -> Decimal:
+    """Those of a sweep beyond its first, where there is more than fits into one."""
+    keys = month.images * usage.LISTED_DAYS / usage.MONTH_DAYS
+    each = min(keys / usage.KEYS_A_LISTING, Decimal(usage.LISTINGS_A_RUN)) - 1
+    return max(each, Decimal(0)) * usage.RUNS_A_MONTH["sweep"]
 
 
 def _table(month: _Month) -> Iterator[Quantity]:
     cold = _sum(n * cold_share(n) * FUNCTIONS[name].cold_writes for name, n in month.calls.items())
     writes = month.asked("write_units") + month.asked("index_units") + cold
-    note = "each counts twice: in the table and in its index"
+    note = "of the table and of its two indexes"
     yield Quantity("write", "write units", writes, "work", note)
     yield Quantity("read", "read units", month.asked("read_units"), "work", "consistent")
     note = "none: Lambda's own are free"
