@@ -184,6 +184,10 @@ def item(aws: "EmulatedHome", image_id: str) -> dict[str, Any]:
     return found
 
 
+SHARED = ("publish-events", "sweep")
+"""Functions that others' images may call too, while these tests look."""
+
+
 def test_log_lines_are_as_long_as_it_says(emulated_home: "EmulatedHome") -> None:
     client, data = Client.new(emulated_home), pictures.jpeg()
     before = our_lines(emulated_home)
@@ -198,15 +202,19 @@ def test_log_lines_are_as_long_as_it_says(emulated_home: "EmulatedHome") -> None
     deadline_s = time.monotonic() + 30
     while True:
         new = {name: lines[len(before[name]) :] for name, lines in our_lines(emulated_home).items()}
+        for name in new.keys() - SHARED:
+            ids = (image_id, given["image_id"])
+            new[name] = [line for line in new[name] if any(i in line for i in ids)]
         counts = {name: len(lines) for name, lines in new.items()}
-        if counts == expected or time.monotonic() > deadline_s:
+        if all(counts[name] >= expected[name] for name in new) or time.monotonic() > deadline_s:
             break
         time.sleep(0.1)
-    assert counts == expected
     for name, lines in new.items():
+        assert len(lines) >= expected[name] if name in SHARED else len(lines) == expected[name]
         each = len("".join(lines)) * FUNCTIONS[name].log_lines / len(lines)
-        # times have some digits more or less
-        assert math.isclose(each, FUNCTIONS[name].log_bytes, rel_tol=0.03), lines
+        # numbers in them have some digits more or less; a sweep may have found something
+        within = 0.2 if name in SHARED else 0.03
+        assert math.isclose(each, FUNCTIONS[name].log_bytes, rel_tol=within), lines
 
 
 def our_lines(aws: "EmulatedHome") -> dict[str, list[str]]:
