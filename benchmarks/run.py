@@ -7,7 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-SCRIPTS = ("pipeline_cpu.py", "service.py")
+SCRIPTS = ("pipeline_cpu.py", "service.py", "lambda_cpu.py")
 
 
 def main() -> int:

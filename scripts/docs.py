@@ -1,7 +1,8 @@
 """Write the generated parts of docs/, or with --check say which are out of date.
 
 docs/settings.md is the table in `dandyroll.settings`. In docs/contract.md the lines between the
-two markers are the table in `dandyroll.errors`. The drawings are those of drawings.py.
+two markers are the table in `dandyroll.errors`. The tables of docs/cost-analysis.md are what
+`dandyroll cost` makes of `dandyroll.aws.costs`. The drawings are those of drawings.py.
 """
 
 import sys
@@ -9,14 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cost_tables import cost_tables
 from drawings import aws_svg, machine_svg
 
 from dandyroll import errors, settings
 from dandyroll.api.routes import ROUTES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-BEGIN = "<!-- errors: begin (make docs) -->"
-END = "<!-- errors: end -->"
 
 SETTINGS_HEAD = """\
 # Settings
@@ -89,25 +89,36 @@ def errors_table() -> str:
     return table(("code", "status", "tried again by the pipeline", "when"), rows)
 
 
-def contract_page(text: str) -> str:
-    """The page with a fresh table. Exits with a line that tells what is missing."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        sys.exit(f"docs/contract.md: expected one line {BEGIN} and after it one line {END}")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    return f"{before}{BEGIN}\n\n{errors_table()}\n{END}{after}"
+def filled(page: str, text: str, name: str, made: str) -> str:
+    """The page's text with fresh lines between the markers of that name. Exits without them."""
+    begin, end = f"<!-- {name}: begin (make docs) -->", f"<!-- {name}: end -->"
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        sys.exit(f"docs/{page}: expected one line {begin} and after it one line {end}")
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    return f"{before}{begin}\n\n{made}\n{end}{after}"
+
+
+def page_with(page: str, tables: dict[str, str]) -> str:
+    """A page of docs/ with all its tables made anew."""
+    path = DOCS / page
+    if not path.exists():
+        sys.exit(f"docs/{page}: expected the page, with markers for {', '.join(tables)} in it")
+    text = path.read_text("utf-8")
+    for name, made in tables.items():
+        text = filled(page, text, name, made)
+    return text
 
 
 def main() -> int:
     check = sys.argv[1:] == ["--check"]
     if sys.argv[1:] and not check:
         sys.exit("usage: scripts/docs.py [--check]")
-    contract = DOCS / "contract.md"
-    if not contract.exists():
-        sys.exit("docs/contract.md: expected the contract, with the error table's markers in it")
+    costs = {name: table(*made) for name, made in cost_tables().items()}
     pages = {
         DOCS / "settings.md": settings_page(),
-        contract: contract_page(contract.read_text("utf-8")),
+        DOCS / "contract.md": page_with("contract.md", {"errors": errors_table()}),
+        DOCS / "cost-analysis.md": page_with("cost-analysis.md", costs),
         DOCS / "machine.svg": machine_svg(),
         DOCS / "aws.svg": aws_svg([*dict.fromkeys(route.function for route in ROUTES)]),
     }

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from dandyroll.aws.home import open_upkeep
-from dandyroll.aws.redrive import Redriven, redrive_events, redrive_failed
-from dandyroll.aws.sweep import sweep
 from dandyroll.cli.report import print_error, print_json
 from dandyroll.cli.subcommands import Subcommands, add_stack_options, find_stack
+
+if TYPE_CHECKING:
+    from dandyroll.aws.redrive import Redriven
 
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -37,6 +38,11 @@ def _redrive(options: argparse.Namespace) -> int:
     if options.since and not options.failed:
         raise ValueError("--since: expected --failed beside it; got none.")
     stack = find_stack(options)
+    # Imported here: they need the extra aws, without which every other command starts.
+    from dandyroll.aws.home import open_upkeep
+    from dandyroll.aws.redrive import redrive_events, redrive_failed
+    from dandyroll.aws.sweep import sweep
+
     upkeep = open_upkeep(stack.settings(), stack.cloud)
     queue, url = stack.cloud.client("sqs"), stack.output("LostEventsUrl")
     bucket = stack.output("BucketName")
@@ -70,7 +76,7 @@ def _since(text: str) -> int:
         ) from None
 
 
-def _each(found: Iterable[Redriven]) -> Counter[str]:
+def _each(found: "Iterable[Redriven]") -> Counter[str]:
     counts = Counter({"started": 0, "failed": 0})
     for redriven in found:
         counts[redriven.state] += 1
