@@ -176,9 +176,9 @@ def _packaged_template() -> str:
     ):
         assert text.count(local) == 1, local
         text = text.replace(local, packaged)
-    # Two types that it does not know. It checks no signatures; what stands for them has an id.
-    for kind in ("PublicKey", "KeyGroup"):
-        text = text.replace(f"CloudFront::{kind}\n", "CloudFront::OriginAccessControl\n")
+    # Types that it does not know. It checks no signatures; what stands for them has an id.
+    for kind in ("CloudFront::PublicKey", "CloudFront::KeyGroup", "XRay::SamplingRule"):
+        text = text.replace(f"{kind}\n", "CloudFront::OriginAccessControl\n")
     return text
 
 

@@ -33,7 +33,7 @@ def add_commands(commands: Subcommands) -> None:
         help=f"{', '.join(map(str, RETENTIONS_DAYS))} (30)")  # fmt: skip
     add("--keep-months", type=number, metavar="N", help="months of images that are stored (1)")
     add("--no-alarms", dest="alarms", action="store_false", default=None)
-    add("--no-tracing", dest="tracing", action="store_false", default=None)
+    add("--trace-rate", type=number, metavar="R", help="what X-Ray records of all, 0 to 1 (0.05)")
     add("--dashboard", action="store_true", default=None)
     add("--cdn", action="store_true", default=None, help="reads go by CloudFront")
     add("--infrequent-access", action="store_true", default=None,

@@ -87,6 +87,9 @@ def _otherwise(plan: Plan) -> Iterator[tuple[str, Plan]]:
     for days in (7, 365):
         if days != plan.log_retention_days:
             yield f"logs kept for {days} days", replace(plan, log_retention_days=days)
+    for rate, text in ((0, "no X-Ray traces"), (1, "X-Ray traces of everything")):
+        if rate != plan.trace_rate:
+            yield text, replace(plan, trace_rate=Decimal(rate))
     for name, text in _SWITCHES:
         has: bool = getattr(plan, name)
         switched: dict[str, Any] = {name: not has}
@@ -96,7 +99,6 @@ def _otherwise(plan: Plan) -> Iterator[tuple[str, Plan]]:
 _SWITCHES = (
     ("alarms", "alarms"),
     ("dashboard", "dashboard"),
-    ("tracing", "X-Ray traces"),
     ("cdn", "reads by CloudFront"),
     ("infrequent_access", "infrequent access for originals over 30 days old"),
 )

@@ -33,7 +33,7 @@ class Plan:
     keep_months: Decimal = Decimal(1)
     alarms: bool = True
     dashboard: bool = False
-    tracing: bool = True
+    trace_rate: Decimal = Decimal("0.05")
     cdn: bool = False
     infrequent_access: bool = False
 
@@ -43,6 +43,7 @@ class Plan:
         _between("size-bytes", self.size_bytes, 1, 100_000_000)
         _between("megapixels", self.megapixels, Decimal("0.000001"), 100)
         _between("keep-months", self.keep_months, 0, 1200)
+        _between("trace-rate", self.trace_rate, 0, 1)
         if self.memory_mib is not None:
             _between("memory", self.memory_mib, 128, 10_240)
         _one_of("workflow", self.workflow, WORKFLOWS)

@@ -171,10 +171,8 @@ def _watching(month: _Month) -> Iterator[Quantity]:
     yield Quantity("alarm", "alarms", Decimal(alarms), "standing")
     yield Quantity("dashboard", "dashboards", Decimal(boards), "standing")
     begun = _sum(month.calls.values()) - (usage.STAGES - 1) * month.images
-    traces = min(begun, Decimal(usage.MONTH_S))
-    traces += (begun - traces) * usage.TRACED_BEYOND
-    note = "the first in each second of all that begins, and 5% beyond"
-    yield Quantity("trace", "traces", traces * plan.tracing, "work", note)
+    note = f"of all that begins, one in {1 / plan.trace_rate:.0f}" if plan.trace_rate else "off"
+    yield Quantity("trace", "traces", begun * plan.trace_rate, "work", note)
 
 
 def _delivery(month: _Month) -> Iterator[Quantity]:

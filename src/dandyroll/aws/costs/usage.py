@@ -195,10 +195,6 @@ STATE_MS = 50
 EXPRESS_MIB = 64
 """The least that an Express execution is billed with; ours hold a few kilobytes."""
 
-TRACED_BEYOND = Decimal("0.05")
-"""X-Ray's default sampling: the first in each second of all there is to trace, and this part of
-the others."""
-
 KMS_CALLS_A_MONTH = 12 * 24 * 30
 """Of each function's role at most: DynamoDB keeps a table's key for five minutes, SNS a topic's."""
 
