@@ -414,3 +414,33 @@ def test_the_folder_to_copy_to_is_new_empty_or_ours(tmp_path: Path) -> None:
             assert home.s3_url("a.png") == url
     with open_target(Settings(data_dir=new, public_url="https://x.example/")) as home:
         assert home.s3_url("a.png") == "https://x.example/get-image-metadata/a.png"
+
+
+def test_a_store_that_keeps_other_bytes_than_it_was_sent_is_found_out(
+    source: Upkeep, target: Upkeep
+) -> None:
+    settle(source, accept(source, ONE, pictures.jpeg(90, 60)))
+
+    def spoil(name: str, argument: Any) -> None:
+        if name == "put" and argument == original_key(ONE):
+            path = target.objects.path(argument)
+            path.write_bytes(bytes(path.stat().st_size))
+
+    (outcome,) = copied(source.home, watched(target.home, after=spoil))
+    assert (outcome.state, outcome.code) == ("failed", "conflict")
+    assert "than were sent" in outcome.message
+
+
+def test_a_catalogue_that_keeps_another_row_than_it_was_sent_is_found_out(
+    source: Upkeep, target: Upkeep
+) -> None:
+    settle(source, accept(source, ONE, pictures.jpeg(90, 60)))
+
+    def spoil(name: str, argument: Any) -> None:
+        if name == "move_in":
+            sql = "UPDATE \"image-metadata\" SET row = json_set(row, '$.mode', 'L')"
+            target.database.write(lambda connection: connection.execute(sql))
+
+    (outcome,) = copied(source.home, watched(target.home, after=spoil))
+    assert (outcome.state, outcome.code) == ("failed", "conflict")
+    assert "differs in mode" in outcome.message

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dandyroll.aws.copying import open_end
 from dandyroll.cli.report import Report
 from dandyroll.cli.subcommands import (
     Subcommands,
@@ -70,11 +69,18 @@ def _ends(
 ) -> Iterator[tuple[Home, Home]]:
     if options.to == AWS:
         with open_source(settings) as source:
-            yield source, open_end(find_stack(options))
+            yield source, _aws_home(options)
         return
-    source = open_end(find_stack(options))
+    source = _aws_home(options)
     with open_target(settings, write=write) as target:
         yield source, target
+
+
+def _aws_home(options: argparse.Namespace) -> Home:
+    stack = find_stack(options)  # which says so where the extra `aws` is not installed
+    from dandyroll.aws.copying import open_end
+
+    return open_end(stack)
 
 
 def _line(outcome: Outcome) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeVar
@@ -64,7 +64,7 @@ def _several_at_once(work: Callable[[Row], Outcome], rows: Iterator[Row]) -> Ite
                 if len(under_way) == 2 * _AT_ONCE:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
-            yield from (future.result() for future in wait(under_way).done)
+            yield from (future.result() for future in as_completed(under_way))
         except BaseException:  # Ctrl-C: what is begun is finished, the rest is not begun
             threads.shutdown(cancel_futures=True)
             raise
