@@ -444,3 +444,36 @@ def test_a_catalogue_that_keeps_another_row_than_it_was_sent_is_found_out(
     (outcome,) = copied(source.home, watched(target.home, after=spoil))
     assert (outcome.state, outcome.code) == ("failed", "conflict")
     assert "differs in mode" in outcome.message
+
+
+@pytest.mark.parametrize("key", [original_key(ONE), rendition_key(ONE)])
+@pytest.mark.parametrize("same", [True, False])
+def test_who_writes_the_same_object_meanwhile_is_not_overwritten(
+    source: Upkeep, target: Upkeep, key: str, same: bool
+) -> None:
+    settle(source, accept(source, ONE, pictures.jpeg(90, 60)))
+    data = source.objects.get(key) if same else b"another's"
+
+    def be_quicker(name: str, argument: Any) -> None:
+        if name == "put" and argument == key:
+            target.objects.put(key, data, "image/jpeg")
+
+    (outcome,) = copied(source.home, watched(target.home, before=be_quicker))
+    assert outcome.state == ("copied" if same else "failed")
+    assert target.objects.get(key) == data
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_who_writes_the_same_row_meanwhile_is_not_overwritten(
+    source: Upkeep, target: Upkeep, same: bool
+) -> None:
+    row = settle(source, accept(source, ONE, pictures.jpeg(90, 60)))
+    theirs = row if same else replace(row, owner="else")
+
+    def be_quicker(name: str, argument: Any) -> None:
+        if name == "move_in":
+            target.catalogue.move_in(theirs)
+
+    (outcome,) = copied(source.home, watched(target.home, before=be_quicker))
+    assert outcome.state == ("copied" if same else "failed")
+    assert target.catalogue.get(ONE) == theirs
