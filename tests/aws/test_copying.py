@@ -20,6 +20,8 @@ from dandyroll.keys import ORIGINALS, original_key
 from dandyroll.models import Changes
 from dandyroll.ports import Home
 from tests import pictures
+from tests.aws.emulator import STACK
+from tests.aws.subscriber import subscribed
 from tests.aws.templates import template
 from tests.aws.test_stack import operators_shell
 from tests.contract.client import Client
@@ -122,7 +124,6 @@ def test_25_images_there_and_back(still: Operator, tmp_path: Path) -> None:
 def test_200_images_there_and_back(tmp_path: Path) -> None:
     """On a whole stack of their own, where each original's event starts the state machine."""
     from tests.aws.emulated_home import open_emulated_home
-    from tests.aws.emulator import STACK
 
     with open_emulated_home() as aws:
         operator = Operator(aws, STACK)
@@ -156,11 +157,9 @@ def executions_of(aws: "EmulatedHome", keys: set[str]) -> Mapping[str, dict[str,
     return found
 
 
-def test_a_copied_image_is_not_processed_again(
+def test_a_copied_image_is_not_processed_again_or_told_of(
     emulated_home: "EmulatedHome", tmp_path: Path
 ) -> None:
-    from tests.aws.emulator import STACK
-
     aws, ids = emulated_home, [f"copied-{number}.png" for number in range(4)]
     with open_kept_home(tmp_path) as upkeep:
         for number, image_id in enumerate(ids):
@@ -170,12 +169,16 @@ def test_a_copied_image_is_not_processed_again(
         # One that would not fail again: but nobody has asked to have it tried again.
         refuse(upkeep, "copied-unlucky.png", pictures.png(9, 9), None)
         expected = contents(upkeep.home)
-    operator = Operator(aws, STACK)
-    assert operator.states("--to", "aws", "--data", tmp_path) == (0, {"copied": 5})
-    keys = {original_key(image_id) for image_id in expected}
-    for execution in executions_of(aws, keys).values():
-        assert execution["status"] == "SUCCEEDED"
-        assert visited(aws, execution["executionArn"]) == ["update-size", "image-settled"]
+    with subscribed(aws, "EventsTopicArn") as subscriber:
+        operator = Operator(aws, STACK)
+        assert operator.states("--to", "aws", "--data", tmp_path) == (0, {"copied": 5})
+        keys = {original_key(image_id) for image_id in expected}
+        for execution in executions_of(aws, keys).values():
+            assert execution["status"] == "SUCCEEDED"
+            assert visited(aws, execution["executionArn"]) == ["update-size", "image-settled"]
+        last = Client.new(aws).upload(pictures.png(9, 9), "image/png")
+        subscriber.wait_for(lambda message: last in message["Body"])  # the stream is in order
+        assert not any(image_id in m["Body"] for m in subscriber.messages for image_id in expected)
     found = contents(aws.home)
     assert {image_id: found[image_id] for image_id in expected} == expected
     versions = count_versions(aws.home)
