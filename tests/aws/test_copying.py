@@ -16,6 +16,7 @@ import pytest
 
 from dandyroll.aws.copying import open_end
 from dandyroll.aws.stack import Stack
+from dandyroll.copying.copy_images import copy_images
 from dandyroll.keys import ORIGINALS, original_key
 from dandyroll.models import Changes
 from dandyroll.ports import Home
@@ -38,7 +39,8 @@ class Operator:
 
     def __init__(self, aws: "EmulatedHome", stack: str) -> None:
         self._environment = {**os.environ, **operators_shell(aws), "DANDYROLL_STACK": stack}
-        self.home = open_end(Stack.find(stack, aws.emulator.cloud))
+        self.stack = Stack.find(stack, aws.emulator.cloud)
+        self.home = open_end(self.stack)
 
     def start(self, *arguments: str | Path, fault: str = "") -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -68,7 +70,8 @@ def still(emulated_home: "EmulatedHome", request: pytest.FixtureRequest) -> Oper
     name = f"still{abs(hash(request.node.name)) % 10**8}"
     whole = template()
     bucket, table = whole["Resources"]["Bucket"], whole["Resources"]["Table"]
-    del bucket["Properties"]["NotificationConfiguration"]
+    for what in ("NotificationConfiguration", "LifecycleConfiguration", "CorsConfiguration"):
+        del bucket["Properties"][what]  # events, and what parameters decide
     outputs = {name: whole["Outputs"][name] for name in ("BucketName", "TableName")}
     body = {
         "Resources": {"Bucket": bucket, "Table": table},
@@ -207,6 +210,28 @@ def test_a_failed_image_can_still_be_tried_again_on_aws(
     catalogue.move_in(failed)
     assert client.send("POST", f"/images/{image_id}/retry").status == 202
     assert client.processed(image_id).status == 200
+
+
+def test_an_original_that_the_bucket_has_let_go_of_is_not_missed(
+    still: Operator, tmp_path: Path
+) -> None:
+    """S3 deletes it and writes no row: that it did is known from the stack's parameter."""
+    image_id = "old.png"
+    with open_kept_home(tmp_path / "here") as here:
+        row = settle(here, accept(here, image_id, pictures.png(9, 9)))
+        processed = row.processed
+        assert processed is not None
+        still.home.objects.put(processed.key, here.objects.get(processed.key), "image/png")
+        still.home.catalogue.move_in(replace(row, uploaded_at=row.uploaded_at - 31 * 86_400))
+    outputs = {**still.stack.outputs, "KeepOriginalsDays": "30"}
+    stack = replace(still.stack, outputs=outputs)
+    assert stack.settings().keep_originals_days == 30
+    assert template()["Outputs"]["KeepOriginalsDays"]["Value"] == {"Ref": "KeepOriginalsDays"}
+    with open_kept_home(tmp_path / "there") as there:
+        states = [o.state for o in copy_images(open_end(stack), there.home, 10**8)]
+        assert states == ["copied"]
+        assert there.catalogue.get(image_id).original_deleted_at == row.uploaded_at - 86_400
+        assert findings(there) == []
 
 
 @pytest.mark.parametrize("outcomes", [0, 4])
