@@ -88,14 +88,15 @@ def machine_svg() -> str:
         Box(stage, 290, top + gap * number, 240, _patience(states[stage]), "stage")
         for number, stage in enumerate(stages)
     ]
-    gone_state, failure = (catch["Next"] for catch in states[stages[0]]["Catch"])
+    done_state, gone_state, failure = (catch["Next"] for catch in states[stages[0]]["Catch"])
     middle = (boxes[0].top + boxes[-1].top) // 2
     gone = Box(gone_state, 30, middle, 170, ("deleted meanwhile", "Succeed"))
+    done = Box(done_state, 30, top - 22, 170, ("done before", "Succeed"))
     record = Box(failure, 620, middle - 30, 210, ("writes the reason into the row",), "bad")
     failed = Box(states[failure]["Next"], 620, middle + 90, 210, ("Fail, with that reason",), "bad")
     x = boxes[0].middle
     parts = [note(x, 30, "Object Created under uploaded/"), line(f"M{x} 38V{top - 4}")]
-    parts += [box.svg() for box in (*boxes, gone, record, failed)]
+    parts += [box.svg() for box in (*boxes, done, gone, record, failed)]
     for box, after in pairwise(boxes):
         parts.append(line(f"M{x} {box.top + box.height}V{after.top - 4}"))
         parts.append(note(x + 8, (box.top + box.height + after.top) // 2 + 4, "the job", "left"))
@@ -105,6 +106,9 @@ def machine_svg() -> str:
                           f"H{gone.left + gone.width + 4}"))  # fmt: skip
         parts.append(line(f"M{box.left + box.width} {y}H{record.left - 44}V{record.top + 24}"
                           f"H{record.left - 4}"))  # fmt: skip
+    y = done.top + done.height // 2
+    parts.append(line(f"M{boxes[0].left} {y}H{done.left + done.width + 4}"))
+    parts.append(note(boxes[0].left - 8, y - 8, "ImageSettled").replace("small", "small end"))
     y = boxes[0].top + boxes[0].height // 2 - 8
     parts.append(note(boxes[0].left - 8, y, "NotFound").replace("small", "small end"))
     parts.append(note(boxes[0].left + boxes[0].width + 8, y, "any other error", "left"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dandyroll.events import Event
+from dandyroll.fingerprint import Fingerprint
 from dandyroll.models import Changes, Claim, Header, Page, Row, SignedUrl, Status, Ticket
 from dandyroll.policy import Policy
 from dandyroll.settings import Settings
@@ -28,6 +29,9 @@ class ObjectStore(Protocol):
     def get(self, key: str) -> bytes:
         """The object's bytes; `NotFound` if there is none."""
 
+    def fingerprint(self, key: str) -> Fingerprint:
+        """What tells the object's bytes from others, without giving them; `NotFound` if none."""
+
     def delete(self, key: str) -> None:
         """Remove the object. Deleting one that is not there succeeds."""
 
@@ -46,6 +50,13 @@ class Catalogue(Protocol):
 
         A row that is still `awaiting` the same known bytes (`sha256`) from the same owner is
         not a conflict but the same upload, tried again: it stays as it is.
+        """
+
+    def move_in(self, row: Row) -> None:
+        """Write the row of an image that another home has settled; `Conflict` if its id is taken.
+
+        It is no upload: no quota refuses it (though its bytes count from now on), no event tells
+        of it, no job begins.
         """
 
     def get(self, image_id: str) -> Row:

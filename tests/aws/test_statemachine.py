@@ -77,13 +77,23 @@ def test_the_platforms_trouble_is_waited_out() -> None:
 def test_what_fails_for_good_is_recorded_and_fails_the_execution() -> None:
     states = statemachine.definition()["States"]
     for task in tasks().values():
-        gone, failed = task["Catch"]
+        *_, gone, failed = task["Catch"]
         assert (gone["ErrorEquals"], gone["Next"]) == (["NotFound"], "image-gone")
         assert (failed["ErrorEquals"], failed["Next"]) == (["States.ALL"], "record-failure")
     assert states["image-gone"]["Type"] == "Succeed"
     assert states["record-failure"]["Next"] == "image-failed"
     assert states["record-failure"]["Retry"][-1]["ErrorEquals"] == ["States.ALL"]
     assert states["image-failed"]["Type"] == "Fail"
+
+
+def test_the_first_state_alone_ends_on_a_settled_image() -> None:
+    first, *others = tasks().values()
+    settled = {"ErrorEquals": ["ImageSettled"], "Next": "image-settled"}
+    assert first["Catch"][0] == settled
+    assert all(settled not in task["Catch"] for task in others)
+    assert statemachine.definition()["States"]["image-settled"]["Type"] == "Succeed"
+    named = {name for task in tasks().values() for r in task["Retry"] for name in r["ErrorEquals"]}
+    assert "ImageSettled" not in named
 
 
 def test_every_task_ends_in_time() -> None:

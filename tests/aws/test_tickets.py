@@ -11,7 +11,7 @@ import pytest
 
 from dandyroll.aws.cloud import Cloud
 from dandyroll.aws.tickets import discard_unread, give_ticket
-from dandyroll.aws.workflow import begin, go_on
+from dandyroll.aws.workflow import ImageSettled, begin, go_on
 from dandyroll.errors import (
     CorruptImage,
     DandyrollError,
@@ -128,9 +128,9 @@ def unread(home: Home, status: Status) -> Row:
     return home.catalogue.advance(row.image_id, status, Changes()) if status != "awaiting" else row
 
 
-@pytest.mark.parametrize("status", ["awaiting", "uploaded", "failed"])
+@pytest.mark.parametrize("status", ["awaiting", "uploaded"])
 def test_the_first_stage_reads_what_nobody_has(quiet: Home, status: Status) -> None:
-    """`uploaded` and `failed`: the image was tried before, and something else was at fault."""
+    """`uploaded`: it was tried before, something else was at fault, and it is tried again."""
     row = unread(quiet, status)
     job = begin(quiet, {"key": original_key(row.image_id), "trace_id": "t"}, STAGES[0])
     assert (job["image_format"], job["changes"]["sha256"]) == ("PNG", SHA256)
@@ -139,6 +139,16 @@ def test_the_first_stage_reads_what_nobody_has(quiet: Home, status: Status) -> N
     assert (found.status, found.content_type, found.sha256) == ("processed", "image/png", SHA256)
     assert (found.width, found.height, found.mode) == (WIDTH, HEIGHT, "RGBA")
     assert found.error is None
+
+
+def test_what_has_failed_is_tried_again_only_when_it_is_asked_for(quiet: Home) -> None:
+    row = unread(quiet, "failed")
+    event = {"key": original_key(row.image_id), "trace_id": "t"}
+    with pytest.raises(ImageSettled):
+        begin(quiet, event, STAGES[0])
+    assert quiet.catalogue.get(row.image_id) == row
+    quiet.catalogue.restart(row.image_id)
+    assert begin(quiet, event, STAGES[0])["changes"]["sha256"] == SHA256
 
 
 def test_the_row_of_a_direct_upload_is_left_to_it(
@@ -181,7 +191,7 @@ def test_bytes_that_were_read_are_never_deleted(quiet: Home) -> None:
 
 
 def test_a_row_without_its_bytes_says_so(quiet: Home) -> None:
-    row = unread(quiet, "failed")
+    row = unread(quiet, "uploaded")
     quiet.objects.delete(original_key(row.image_id))
     with pytest.raises(OriginalMissing):
         begin(quiet, {"key": original_key(row.image_id), "trace_id": "t"}, STAGES[0])

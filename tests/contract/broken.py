@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 
 from dandyroll.errors import Conflict, NotFound
+from dandyroll.fingerprint import Fingerprint
 from dandyroll.local.catalogue import SqliteCatalogue
 from dandyroll.local.objects import FileObjectStore
 from dandyroll.models import Changes, Claim, Row, Status
 
 _put, _delete = FileObjectStore.put, FileObjectStore.delete
 _create, _claim = SqliteCatalogue.create, SqliteCatalogue.claim
+_move_in = SqliteCatalogue.move_in
 
 
 def _put_in_place(
@@ -38,6 +40,15 @@ def _delete_once(self: FileObjectStore, key: str) -> None:
 def _list_as_found(self: FileObjectStore, prefix: str) -> Iterator[str]:
     paths = (path for path in self._root.rglob("*") if path.is_file())
     yield from (path.relative_to(self._root).as_posix() for path in paths)
+
+
+def _fingerprint_by_size(self: FileObjectStore, key: str) -> Fingerprint:
+    return Fingerprint(len(self.get(key)), "0" * 32, "0" * 64)
+
+
+def _move_in_regardless(self: SqliteCatalogue, row: Row) -> None:
+    self.delete(row.image_id)
+    _move_in(self, row)
 
 
 def _create_regardless(self: SqliteCatalogue, row: Row) -> None:
@@ -67,6 +78,8 @@ BROKEN: dict[str, tuple[type, str, Callable[..., object]]] = {
     "a create that replaces": (FileObjectStore, "put", _put_regardless),
     "a delete that minds": (FileObjectStore, "delete", _delete_once),
     "a list in any order": (FileObjectStore, "list", _list_as_found),
+    "a fingerprint by size": (FileObjectStore, "fingerprint", _fingerprint_by_size),
+    "a row that moves in over another": (SqliteCatalogue, "move_in", _move_in_regardless),
     "a row taken twice": (SqliteCatalogue, "create", _create_regardless),
     "a status that goes back": (SqliteCatalogue, "advance", _advance_always),
     "a claim for everyone": (SqliteCatalogue, "claim", _claim_always),

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from dandyroll.errors import Conflict, NotFound
-from dandyroll.models import Box, Changes, Claim, Rendition, Row, Status
+from dandyroll.models import SETTLED, Box, Changes, Claim, Rendition, Row, Status
 from dandyroll.ports import Home
 
 RENDITION = Rendition(
@@ -101,6 +101,24 @@ def test_of_racing_creators_one_wins(home: Home) -> None:
         winners = [won for won in threads.map(create, range(24)) if won is not None]
     assert len(winners) == 1
     assert home.catalogue.get(row.image_id).owner == f"owner{winners[0]}"
+
+
+def test_a_settled_row_moves_in_as_it_is(home: Home) -> None:
+    for status in SETTLED:
+        row = replace(new_row(status), processed=RENDITION if status == "processed" else None)
+        home.catalogue.move_in(row)
+        assert home.catalogue.get(row.image_id) == row
+        assert row in home.catalogue.list(row.owner, None, 500, "").rows
+
+
+@pytest.mark.parametrize("standing", ["awaiting", "uploaded", "processed"])
+def test_no_row_moves_in_where_there_is_one(home: Home, standing: Status) -> None:
+    row = new_row(standing)
+    home.catalogue.create(row)
+    for moving in (row, replace(row, owner="else", status="processed")):
+        with pytest.raises(Conflict):
+            home.catalogue.move_in(moving)
+    assert home.catalogue.get(row.image_id) == row
 
 
 def test_a_row_moves_on_with_its_changes(home: Home) -> None:

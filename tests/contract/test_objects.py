@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dandyroll.errors import Conflict, NotFound
+from dandyroll.fingerprint import Fingerprint
 from dandyroll.ports import Home
 
 BYTES = "application/octet-stream"
@@ -61,6 +62,19 @@ def test_of_racing_creators_one_wins(home: Home, prefix: str) -> None:
         winners = [won for won in threads.map(create, range(24)) if won is not None]
     assert len(winners) == 1
     assert home.objects.get(prefix + "a") == str(winners[0]).encode()
+
+
+def test_a_fingerprint_tells_bytes_apart(home: Home, prefix: str) -> None:
+    for name, data in (("a", b"one"), ("b", b"two"), ("c", b"longer"), ("d", b""), ("e", b"one")):
+        home.objects.put(prefix + name, data, BYTES)
+    found = {name: home.objects.fingerprint(prefix + name) for name in "abcde"}
+    assert found["a"].matches(Fingerprint.of(b"one")) is True
+    assert found["a"].matches(found["e"]) is True
+    assert found["d"].matches(Fingerprint.of(b"")) is True
+    assert found["a"].matches(Fingerprint.of(b"two")) is not True
+    assert found["a"].matches(found["c"]) is False
+    with pytest.raises(NotFound):
+        home.objects.fingerprint(prefix + "nothing")
 
 
 def test_deleting_what_is_absent_succeeds(home: Home, prefix: str) -> None:

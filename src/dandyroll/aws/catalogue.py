@@ -46,6 +46,11 @@ class DynamoCatalogue:
         if standing.status != "awaiting" or not same or row.sha256 is None:
             raise Conflict(f"There is an image {row.image_id} already.")
 
+    def move_in(self, row: Row) -> None:
+        self._calendar.note(row)
+        if not self._table.put({**row.to_json(), **index_key(row)}, seen=None):
+            raise Conflict(f"There is an image {row.image_id} already.")
+
     def get(self, image_id: str) -> Row:
         item = self._table.find(image_id)
         if item is None:

@@ -3,6 +3,7 @@
 obstore knows no versions. What deletes them is botocore's client, made when first needed.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,12 @@ from obstore.store import S3Store
 
 from dandyroll.aws.cloud import Cloud
 from dandyroll.errors import Conflict, NotFound, StoreUnavailable
+from dandyroll.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
+_MD5 = re.compile("[0-9a-f]{32}")
 _CONNECT_S, _REQUEST_S = 3, 20
 # Together under API Gateway's 29 s, so that a caller gets our answer and not the gateway's.
 _RETRY: "RetryConfig" = {
@@ -34,11 +37,11 @@ _RETRY: "RetryConfig" = {
 }
 
 
-def open_store(bucket: str, cloud: Cloud) -> S3Store:
+def open_store(bucket: str, cloud: Cloud, request_s: int = _REQUEST_S) -> S3Store:
     """A store on the bucket. Opening it asks nothing of S3."""
     client: ClientConfig = {
         "connect_timeout": timedelta(seconds=_CONNECT_S),
-        "timeout": timedelta(seconds=_REQUEST_S),
+        "timeout": timedelta(seconds=request_s),
         "allow_http": cloud.endpoint_url.startswith("http:"),
     }
     certificates = cloud.certificates()
@@ -72,12 +75,15 @@ class Entry:
 
 
 class S3ObjectStore:
-    """`ports.ObjectStore` on one bucket. S3 itself is durable, whole and read-after-write."""
+    """`ports.ObjectStore` on one bucket. S3 itself is durable, whole and read-after-write.
 
-    def __init__(self, bucket: str, cloud: Cloud) -> None:
+    `request_s` is how long one object may take to come or go.
+    """
+
+    def __init__(self, bucket: str, cloud: Cloud, request_s: int = _REQUEST_S) -> None:
         self._bucket = bucket
         self._cloud = cloud
-        self._store = open_store(bucket, cloud)
+        self._store = open_store(bucket, cloud, request_s)
 
     @cached_property
     def _client(self) -> Any:
@@ -99,6 +105,13 @@ class S3ObjectStore:
     def get(self, key: str) -> bytes:
         with _our_errors(key):
             return bytes(obstore.get(self._store, key).bytes())
+
+    def fingerprint(self, key: str) -> Fingerprint:
+        """As the port has it: S3's ETag is the MD5 of what did not come in parts."""
+        with _our_errors(key):
+            found = obstore.head(self._store, key)
+        etag = (found["e_tag"] or "").strip('"')
+        return Fingerprint(found["size"], etag if _MD5.fullmatch(etag) else None, None)
 
     def delete(self, key: str) -> None:
         """As the port has it, and for good: with every version and what marks it as deleted."""

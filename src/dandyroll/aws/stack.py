@@ -42,6 +42,7 @@ class Stack:
             table=self.output("TableName"),
             state_machine=self.output("PipelineArn"),
             cdn=self.outputs.get("CdnParameters", ""),
+            keep_originals_days=int(self.outputs.get("KeepOriginalsDays", "0")),
         )
 
 

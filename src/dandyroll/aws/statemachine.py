@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dandyroll.aws.failures import CRASHES, TIMEOUTS
+from dandyroll.aws.workflow import ImageSettled
 from dandyroll.errors import NotFound
 from dandyroll.pipeline import RETRY, STAGES, Stage, stage_name
 
@@ -62,6 +63,7 @@ def definition() -> dict[str, Any]:
                 "Cause": "{% $states.input.error.Cause %}",
             },
             "image-gone": {"Type": "Succeed", "Comment": "Deleted before it was done."},
+            "image-settled": {"Type": "Succeed", "Comment": "Done before: nothing to do."},
         },
     }
 
@@ -73,6 +75,7 @@ def _stage_state(stage: Stage) -> dict[str, Any]:
     then = {"End": True} if is_last else {"Next": stage_name(STAGES[position + 1])}
     told = {**_TOLD, "error": "{% $states.errorOutput %}"}
     size = f"{{% {_EVENT}.detail.object.size %}}"
+    settled = {"ErrorEquals": [ImageSettled.__name__], "Next": "image-settled"}
     return {
         "Type": "Task",
         "Resource": _function(stage_name(stage)),
@@ -80,6 +83,7 @@ def _stage_state(stage: Stage) -> dict[str, Any]:
         "TimeoutSeconds": _STAGE_TIMEOUT_S,
         "Retry": [_our_retry(), _PLATFORM_RETRY],
         "Catch": [
+            *([settled] if position == 0 else []),
             {"ErrorEquals": [NotFound.__name__], "Next": "image-gone"},
             {
                 "ErrorEquals": ["States.ALL"],

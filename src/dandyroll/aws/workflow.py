@@ -15,7 +15,7 @@ from dandyroll.aws.tickets import is_unread, read_original
 from dandyroll.errors import Conflict, NotFound
 from dandyroll.intake import adopt
 from dandyroll.keys import image_id_of
-from dandyroll.models import Job, Row
+from dandyroll.models import SETTLED, Job, Row
 from dandyroll.pipeline import Stage
 from dandyroll.ports import Home
 from dandyroll.spans import flush_spans, job_span
@@ -23,9 +23,18 @@ from dandyroll.spans import flush_spans, job_span
 log = logging.getLogger("dandyroll.aws")
 
 
+class ImageSettled(Exception):  # only the machine ever sees it, so it is not in errors.py
+    """The image has been processed or has failed: its event came again, or it was copied here."""
+
+
 def begin(home: Home, event: Mapping[str, Any], stage: Stage) -> dict[str, Any]:
-    """The first stage: from the object that was created to a job, and through the stage."""
+    """The first stage: from the object that was created to a job, and through the stage.
+
+    Raises `ImageSettled` where there is nothing left to do; the machine ends on it at once.
+    """
     row = row_of(home, event["key"], event["trace_id"])
+    if row.status in SETTLED:
+        raise ImageSettled(row.image_id)
     job = _unread_job(home, row) if is_unread(row) else pipeline.first_job(row)
     return _run(home, job, stage, event["trace_id"])
 

@@ -12,6 +12,7 @@ import dandyroll
 from dandyroll.aws.stack import CloudError
 from dandyroll.cli import (
     cdn,
+    copy,
     cost,
     images,
     keeping,
@@ -26,7 +27,7 @@ from dandyroll.cli import (
 from dandyroll.errors import DandyrollError
 from dandyroll.settings import BadSetting
 
-_GROUPS = (serve, keys, webhooks, process, upload, images, keeping, top, cdn, redrive, cost)
+_GROUPS = (serve, keys, webhooks, process, upload, images, keeping, copy, top, cdn, redrive, cost)
 
 _BROKEN_PIPE = 141  # as shells say it of SIGPIPE
 _INTERRUPTED = 130  # as shells say it of Ctrl-C

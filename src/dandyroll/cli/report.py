@@ -15,10 +15,10 @@ class Report:
     """Outcomes as they come. The bar, failures and the sum go to stderr.
 
     Results go to stdout: as lines for people, or with `as_json` each outcome, failures too, as
-    one JSON object a line.
+    one JSON object a line. `total` is None where nobody knows how many there will be.
     """
 
-    def __init__(self, doing: str, total: int, *, as_json: bool) -> None:
+    def __init__(self, doing: str, total: int | None, *, as_json: bool) -> None:
         self._as_json = as_json
         self._console = Console(stderr=True)
         columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -57,7 +57,7 @@ class Report:
         counts = counts or [f"0 {states[0]}"]
         counts.append(f"{self._states['failed']} failed")
         self._console.print(", ".join(counts), highlight=False)
-        return 1 if self._states["failed"] or not self._total else 0
+        return 1 if self._states["failed"] or self._total == 0 else 0
 
 
 def print_json(value: Any) -> None:

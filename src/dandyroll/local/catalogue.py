@@ -12,7 +12,7 @@ from dandyroll.errors import Conflict, NotFound
 from dandyroll.local.database import Database
 from dandyroll.local.outbox import add_event, add_settled_event
 from dandyroll.local.queue import add_job, remove_job
-from dandyroll.local.quota import check_quota
+from dandyroll.local.quota import as_no_upload, check_quota
 from dandyroll.models import SETTLED, Changes, Claim, Job, Page, Row, Status
 from dandyroll.pipeline import first_job
 
@@ -25,6 +25,15 @@ class SqliteCatalogue:
 
     def create(self, row: Row) -> None:
         self._database.write(lambda connection: _create(connection, row))
+
+    def move_in(self, row: Row) -> None:
+        def operation(connection: apsw.Connection) -> None:
+            if _find(connection, row.image_id) is not None:
+                raise Conflict(f"There is a row {row.image_id} already.")
+            with as_no_upload(connection, row.owner):
+                _insert(connection, row)
+
+        self._database.write(operation)
 
     def accept(self, row: Row, job: Job) -> None:
         """Write a new row and its job in one transaction.
@@ -158,17 +167,21 @@ class SqliteCatalogue:
 
 
 def _get(connection: apsw.Connection, image_id: str) -> Row:
+    row = _find(connection, image_id)
+    if row is None:
+        raise NotFound("No image has that name.")
+    return row
+
+
+def _find(connection: apsw.Connection, image_id: str) -> Row | None:
     sql = 'SELECT row FROM "image-metadata" WHERE "image-id" = ?'
     found = connection.execute(sql, (image_id,)).get
-    if found is None:
-        raise NotFound("No image has that name.")
-    return Row.from_json(json.loads(found))
+    return None if found is None else Row.from_json(json.loads(found))
 
 
 def _create(connection: apsw.Connection, row: Row) -> None:
-    try:
-        standing = _get(connection, row.image_id)
-    except NotFound:
+    standing = _find(connection, row.image_id)
+    if standing is None:
         check_quota(connection, row)
         _insert(connection, row)
         return

@@ -5,6 +5,7 @@ is fsynced, so that the name survives a power cut too. Temporary files left by a
 only rubbish there can be, and `sweep` removes them.
 """
 
+import hashlib
 import os
 import secrets
 import time
@@ -15,9 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from dandyroll.errors import Conflict, NotFound, StoreUnavailable
+from dandyroll.fingerprint import Fingerprint
 from dandyroll.local.faults import fault
 
 _TEMPORARY = ".tmp"
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,21 @@ class FileObjectStore:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise NotFound(f"There is no object {key}.") from None
         except OSError as error:
-            raise StoreUnavailable("The object could not be read.", retry_after_s=5) from error
+            raise _unread() from error
+
+    def fingerprint(self, key: str) -> Fingerprint:
+        md5, sha256, size_bytes = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
+        try:
+            with self._path(key).open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    md5.update(chunk)
+                    sha256.update(chunk)
+                    size_bytes += len(chunk)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise NotFound(f"There is no object {key}.") from None
+        except OSError as error:
+            raise _unread() from error
+        return Fingerprint(size_bytes, md5.hexdigest(), sha256.hexdigest())
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -155,6 +172,10 @@ class FileObjectStore:
 
 def _unwritten() -> StoreUnavailable:
     return StoreUnavailable("The object could not be stored.", retry_after_s=5)
+
+
+def _unread() -> StoreUnavailable:
+    return StoreUnavailable("The object could not be read.", retry_after_s=5)
 
 
 def _walk(folder: Path, prefix: str) -> Iterator[Entry]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dandyroll.errors import StoreUnavailable
+from dandyroll.fingerprint import Fingerprint
 from dandyroll.formats import named_as_it_is
 from dandyroll.imaging.header import read_header
 from dandyroll.keys import original_key
@@ -40,6 +41,9 @@ class OneFile:
             raise StoreUnavailable(f"Cannot be written: {error.strerror}.") from error
         finally:
             temporary.unlink(missing_ok=True)
+
+    def fingerprint(self, key: str) -> Fingerprint:
+        return Fingerprint.of(self.get(key))
 
     def delete(self, key: str) -> None:
         self.target.unlink(missing_ok=True)

@@ -5,6 +5,8 @@ table `image-metadata` keep the counts, so they are exact in every transaction, 
 or deletes rows; the check is made in the transaction that adds one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import apsw
@@ -54,6 +56,15 @@ def check_quota(connection: apsw.Connection, row: Row) -> None:
             f"Expected {row.owner} to keep at most {most} bytes; there are {quota.stored_bytes}, "
             f"and this is {row.size_bytes} more. Delete some, or ask for more."
         )
+
+
+@contextmanager
+def as_no_upload(connection: apsw.Connection, owner: str) -> Iterator[None]:
+    """Within a transaction: rows of the owner added meanwhile count by their bytes alone."""
+    before = _find(connection, owner)
+    yield
+    sql = "UPDATE quota SET uploads = ?, day = ? WHERE owner = ?"
+    connection.execute(sql, (before.uploads, before.day, owner))
 
 
 def set_quota(database: Database, owner: str, uploads: int | None, stored: int | None) -> None:

@@ -1,0 +1,1 @@
+"""Copying the images of one home into another, and comparing the two. Knows no home."""
