@@ -55,7 +55,7 @@ class DynamoCatalogue:
         item = self._table.find(image_id)
         if item is None:
             raise NotFound("No image has that name.")
-        return self._row(item)
+        return self.row_from(item)
 
     def advance(self, image_id: str, status: Status, changes: Changes) -> Row:
         return self._move(image_id, lambda row: row.advanced(status, changes))
@@ -83,8 +83,13 @@ class DynamoCatalogue:
     def list(self, owner: str | None, status: Status | None, limit: int, cursor: str) -> Page:
         ids, left = list_ids(self._table, self._calendar, owner, status, limit, cursor)
         items = self._table.find_all(ids)  # the index is a moment behind, and has no whole rows
-        rows = (self._row(items[image_id]) for image_id in ids if image_id in items)
+        rows = (self.row_from(items[image_id]) for image_id in ids if image_id in items)
         return Page(tuple(row for row in rows if status in (None, row.status)), left)
+
+    def list_anew(self, row: Row) -> bool:
+        """Put a row back where listings find it; False where it has moved on."""
+        self._calendar.note(row)
+        return self._table.update(row.image_id, index_key(row), seen={"status": row.status})
 
     def delete(self, image_id: str) -> None:
         self._table.delete(image_id)
@@ -101,10 +106,11 @@ class DynamoCatalogue:
         found: dict[str, Row] = {}
         for start in range(0, len(image_ids), _TOGETHER):
             items = self._table.find_all(image_ids[start : start + _TOGETHER])
-            found |= {image_id: self._row(item) for image_id, item in items.items()}
+            found |= {image_id: self.row_from(item) for image_id, item in items.items()}
         return found
 
-    def _row(self, item: Mapping[str, Any]) -> Row:
+    def row_from(self, item: Mapping[str, Any]) -> Row:
+        """The item as the row it is; `KeyError` or the like for one that is none."""
         row = Row.from_json(item)
         ends_at = row.uploaded_at + self._keep_originals_s
         if not self._keep_originals_s or row.original_deleted_at or ends_at > time.time():

@@ -53,7 +53,7 @@ def adopt_strays(upkeep: Upkeep, now: int, most: int) -> list[Row]:
     last, seen = walk.after, 0
     for batch in _batches(islice(_entries(upkeep, now, walk.after), _LOOK)):
         new = [e for e in batch if _is_news(e, walk.looked_until, now - min_age_s)]
-        adopted += islice(_adopt(upkeep, new), most - len(adopted))
+        adopted += islice(adopt(upkeep, new), most - len(adopted))
         seen += len(batch)
         last = batch[-1].key
         if len(adopted) == most:
@@ -70,7 +70,7 @@ def adopt_all_strays(upkeep: Upkeep, now: int) -> Iterator[Row]:
     """The same with every key there is, whatever its age; takes a while in a large bucket."""
     before = now - upkeep.home.settings.sweep_min_age_s
     for batch in _batches(upkeep.objects.entries(ORIGINALS)):
-        yield from _adopt(upkeep, [entry for entry in batch if entry.changed_at < before])
+        yield from adopt(upkeep, [entry for entry in batch if entry.changed_at < before])
 
 
 def _entries(upkeep: Upkeep, now: int, after: str) -> Iterator[Entry]:
@@ -95,7 +95,8 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _adopt(upkeep: Upkeep, entries: list[Entry]) -> Iterator[Row]:
+def adopt(upkeep: Upkeep, entries: list[Entry]) -> Iterator[Row]:
+    """Rows, `uploaded`, for those of the originals that have none; they are still to be started."""
     named = {image_id: entry for entry in entries if (image_id := _image_id(entry.key))}
     there = upkeep.catalogue.find_all(list(named))
     for image_id, entry in named.items():

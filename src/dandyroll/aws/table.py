@@ -54,6 +54,15 @@ class Table:
             )
         return from_item(answer["Item"]) if "Item" in answer else None
 
+    def items(self) -> Iterator[dict[str, Any]]:
+        """All items, in no order, as every earlier write left them."""
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._name, ConsistentRead=True
+        )
+        with _our_errors():
+            for page in pages:
+                yield from (from_item(item) for item in page["Items"])
+
     def put(self, item: Mapping[str, Any], seen: Mapping[str, Any] | None) -> bool:
         """Write the whole item if the one in its place still is as it was `seen`.
 

@@ -3,17 +3,18 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dandyroll.cli.subcommands import Subcommands, add_config_option
+from dandyroll.cli.subcommands import Subcommands, add_aws_option, add_config_option, find_stack
+from dandyroll.findings import Finding
 from dandyroll.local.backup import backup
 from dandyroll.local.config import read_settings
 from dandyroll.local.doctor import examine
 from dandyroll.local.restore import restore
-from dandyroll.local.verify import Finding, verify_folder
+from dandyroll.local.verify import verify_folder
 from dandyroll.settings import Settings
 
 _MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
@@ -32,16 +33,26 @@ def add_commands(commands: Subcommands) -> None:
 
     command = commands.add_parser("restore", help="make a data folder out of a backup")
     command.add_argument(
-        "--from", type=Path, required=True, dest="source", metavar="DIR_OR_TAR", help="the backup"
+        "--from",
+        required=True,
+        dest="source",
+        metavar="DIR_OR_TAR",
+        help="the backup; with --aws the table that point-in-time recovery made",
     )
-    command.add_argument("--data", type=Path, required=True, metavar="DIR", help="a new folder")
+    command.add_argument("--data", type=Path, metavar="DIR", help="a new folder")
     command.add_argument("--json", action="store_true", help="for machines")
     command.set_defaults(command=_restore)
+    add_aws_option(command)
 
     command = commands.add_parser("verify", help="compare every row, object and checksum")
     command.add_argument("--repair", action="store_true", help="put right what can be")
+    command.add_argument("--read", action="store_true", help="with --aws: fetch and compare bytes")
+    command.add_argument(
+        "--forget", action="store_true", help="with --aws: remove rows without any object"
+    )
     command.set_defaults(command=_verify)
     _add_common(command)
+    add_aws_option(command)
 
     command = commands.add_parser("doctor", help="check the installation")
     command.set_defaults(command=_doctor)
@@ -66,7 +77,15 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _restore(options: argparse.Namespace) -> int:
-    done = restore(options.source, options.data)
+    if options.aws:
+        stack = find_stack(options)
+        # Imported after, as below: it needs the extra `aws`, which the line before asks for.
+        from dandyroll.cli.keeping_aws import restore_on_aws
+
+        return restore_on_aws(options, stack)
+    if not options.data:
+        raise ValueError("--data: expected a new folder; got none.")
+    done = restore(Path(options.source), options.data)
     if options.json:
         findings = [asdict(finding) for finding in done.findings]
         _print_json({"images": done.images, "findings": findings, "ok": not findings})
@@ -77,8 +96,10 @@ def _restore(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
+    if not options.aws and (options.read or options.forget):
+        raise ValueError("--read and --forget: expected --aws beside them; got none.")
     findings = []
-    for finding in verify_folder(_settings(options), options.repair):
+    for finding in _look(options):
         findings.append(finding)
         if not options.json:
             _print_findings([finding])
@@ -88,6 +109,15 @@ def _verify(options: argparse.Namespace) -> int:
     else:
         print(f"{len(findings)} findings, {len(findings) - left} repaired, {left} left")
     return 1 if left else 0
+
+
+def _look(options: argparse.Namespace) -> Iterator[Finding]:
+    if options.aws:
+        stack = find_stack(options)
+        from dandyroll.cli.keeping_aws import verify_on_aws
+
+        return verify_on_aws(options, stack)
+    return verify_folder(_settings(options), options.repair)
 
 
 def _doctor(options: argparse.Namespace) -> int:

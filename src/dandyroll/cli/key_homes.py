@@ -16,7 +16,7 @@ from dandyroll.api_keys import StoredKey
 from dandyroll.aws import api_keys as aws_keys
 from dandyroll.aws import usage_report as aws_usage
 from dandyroll.aws.stack import Stack
-from dandyroll.cli.subcommands import add_config_option, add_stack_options, find_stack
+from dandyroll.cli.subcommands import add_aws_option, add_config_option, find_stack
 from dandyroll.local import api_keys as local_keys
 from dandyroll.local import usage_report as local_usage
 from dandyroll.local.config import read_settings
@@ -38,8 +38,7 @@ class Keys:
 def add_home_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", type=Path, metavar="DIR", help="the data folder (./data)")
     add_config_option(command)
-    command.add_argument("--aws", action="store_true", help="in the AWS home, not a data folder")
-    add_stack_options(command)
+    add_aws_option(command)
 
 
 @contextmanager

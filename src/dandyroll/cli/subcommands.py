@@ -24,6 +24,12 @@ def add_stack_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--region", metavar="REGION", help="where it is (as AWS's own tools know)")
 
 
+def add_aws_option(command: argparse.ArgumentParser) -> None:
+    """`--aws`, `--stack` and `--region`, for commands that work on either home."""
+    command.add_argument("--aws", action="store_true", help="in the AWS home, not a data folder")
+    add_stack_options(command)
+
+
 def find_stack(options: argparse.Namespace) -> Stack:
     """The stack that the options or `DANDYROLL_STACK` name; raises `BadSetting`, `CloudError`."""
     name = options.stack or Settings.from_env().stack

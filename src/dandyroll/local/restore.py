@@ -10,13 +10,14 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from dandyroll.errors import StoreUnavailable
+from dandyroll.findings import Finding
 from dandyroll.local.archive import OBJECTS, forget_members
 from dandyroll.local.backup import FORMAT, NOTE
 from dandyroll.local.config import FILE_NAME
 from dandyroll.local.home import CATALOGUE, open_upkeep
 from dandyroll.local.objects import sync_folder
 from dandyroll.local.partial import partial_folder
-from dandyroll.local.verify import Finding, verify
+from dandyroll.local.verify import verify
 from dandyroll.settings import BadSetting, Settings
 
 _DELETED = ("original-ownerless", "original-left", "rendition-ownerless")

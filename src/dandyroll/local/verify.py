@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 import apsw
 
 from dandyroll.errors import DandyrollError
+from dandyroll.findings import Finding, Kind
 from dandyroll.keys import ORIGINALS, RENDITIONS, original_key
 from dandyroll.local.home import CATALOGUE, check_catalogue, open_upkeep
 from dandyroll.local.objects import Entry
@@ -30,38 +31,9 @@ from dandyroll.local.upkeep import (
 from dandyroll.models import SETTLED, Row
 from dandyroll.settings import Settings
 
-Kind = Literal[
-    "catalogue-damaged",  # SQLite finds its file in disorder
-    "row-unreadable",  # a row is not what this version writes
-    "original-missing",  # the row is there, the original is not
-    "original-changed",  # its size or SHA-256 is not the row's
-    "rendition-missing",  # the row says processed, the rendition is not there
-    "rendition-changed",  # its size or ETag is not the row's
-    "job-missing",  # the row is on its way but nothing takes it further
-    "job-ownerless",  # a job without a row
-    "original-ownerless",  # an original without a row
-    "original-misnamed",  # a file under uploaded/ that no image can be
-    "original-left",  # its row says that it was deleted
-    "rendition-ownerless",  # a rendition without a row
-    "temporary-file",  # left half written
-]
-
 _CHUNK = 1 << 20
 _BATCH = 500
 _SETTLE_S = 1.0
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing wrong. `what` is an image id, a key or a file; `says` adds what was expected.
-
-    `repaired` is what was done about it, None where nothing was.
-    """
-
-    kind: Kind
-    what: str
-    says: str
-    repaired: str | None = None
 
 
 def verify_folder(settings: Settings, repair: bool) -> Iterator[Finding]:

@@ -1,0 +1,229 @@
+"""`verify` and `restore` on AWS: every way in which table and bucket can be out of step."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dandyroll.aws.cloud import Cloud
+from dandyroll.aws.home import open_upkeep
+from dandyroll.aws.restore import restore_rows
+from dandyroll.aws.table import PLACE, Table
+from dandyroll.aws.upkeep import Upkeep
+from dandyroll.aws.verify import Care, verify
+from dandyroll.cli import main
+from dandyroll.findings import Finding
+from dandyroll.keys import original_key
+from dandyroll.models import Row
+from tests import pictures
+from tests.aws.emulator import STACK
+from tests.aws.test_flow import settled, straight
+from tests.aws.test_stack import operators_shell
+
+if TYPE_CHECKING:
+    from tests.aws.emulated_home import EmulatedHome
+
+LOOK, READ, REPAIR = Care(), Care(read=True), Care(repair=True)
+
+
+@pytest.fixture
+def upkeep(emulated_home: "EmulatedHome") -> Upkeep:
+    """The home as `verify` has it, in which a second is old enough."""
+    settings = replace(emulated_home.settings, sweep_min_age_s=0)
+    return open_upkeep(settings, emulated_home.emulator.cloud)
+
+
+@pytest.fixture
+def row(emulated_home: "EmulatedHome") -> Row:
+    return processed(emulated_home)
+
+
+def processed(aws: "EmulatedHome") -> Row:
+    image_id = straight("png")
+    aws.put_original(original_key(image_id), pictures.png(), "image/png")
+    found = settled(aws, image_id, timeout_s=20)
+    assert found.status == "processed"
+    return found
+
+
+def about(upkeep: Upkeep, row: Row, care: Care) -> list[Finding]:
+    """What is found of one image: other tests leave things of their own behind."""
+    return [finding for finding in verify(upkeep, care) if row.image_id in finding.what]
+
+
+def kinds(upkeep: Upkeep, row: Row, care: Care = LOOK) -> list[str]:
+    return [finding.kind for finding in about(upkeep, row, care)]
+
+
+def test_what_is_in_order_is_not_told(upkeep: Upkeep, row: Row) -> None:
+    assert about(upkeep, row, READ) == []
+
+
+def spoil(upkeep: Upkeep, key: str) -> None:
+    """As many bytes as before, and one of them another."""
+    data = bytearray(upkeep.objects.get(key))
+    data[-1] ^= 1
+    upkeep.objects.put(key, bytes(data), "image/png")
+
+
+def rendition_key(row: Row) -> str:
+    assert row.processed is not None
+    return row.processed.key
+
+
+MENDED: Mapping[str, tuple[Care, Callable[[Upkeep, Row], Any]]] = {
+    "rendition-missing": (LOOK, lambda u, r: u.objects.delete(rendition_key(r))),
+    "rendition-changed": (READ, lambda u, r: spoil(u, rendition_key(r))),
+    "row-unlisted": (
+        LOOK,
+        lambda u, r: u.table.update(r.image_id, {PLACE: "lost"}, {"status": r.status}),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MENDED)
+def test_what_can_be_put_right_is(
+    emulated_home: "EmulatedHome", upkeep: Upkeep, row: Row, kind: str
+) -> None:
+    care, damage = MENDED[kind]
+    before = upkeep.objects.get(rendition_key(row))
+    damage(upkeep, row)
+    assert kinds(upkeep, row, care) == [kind]
+    (mended,) = about(upkeep, row, replace(care, repair=True))
+    assert mended.repaired
+    after = settled(emulated_home, row.image_id, timeout_s=20)
+    assert after.status == "processed"
+    assert upkeep.objects.get(rendition_key(row)) == before
+    assert kinds(upkeep, row, READ) == []
+
+
+LOST: Mapping[str, tuple[Care, Callable[[Upkeep, Row], Any]]] = {
+    "original-missing": (LOOK, lambda u, r: u.objects.delete(original_key(r.image_id))),
+    "original-changed": (
+        LOOK,
+        lambda u, r: u.table.update(r.image_id, {"size_bytes": 1}, {"status": r.status}),
+    ),
+    "row-unreadable": (
+        LOOK,
+        lambda u, r: u.table.update(r.image_id, {"x": 1}, {"status": r.status}, gone={"bucket"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_what_cannot_is_told_and_left(upkeep: Upkeep, row: Row, kind: str) -> None:
+    care, damage = LOST[kind]
+    damage(upkeep, row)
+    assert kinds(upkeep, row, care) == [kind]
+    item = upkeep.table.find(row.image_id)
+    assert [finding.repaired for finding in about(upkeep, row, REPAIR)] == [None]
+    assert upkeep.table.find(row.image_id) == item
+
+
+def test_a_row_of_nothing_is_forgotten_only_when_asked(upkeep: Upkeep, row: Row) -> None:
+    for key in (original_key(row.image_id), rendition_key(row)):
+        upkeep.objects.delete(key)
+    assert kinds(upkeep, row, REPAIR) == ["image-gone"]
+    assert upkeep.table.find(row.image_id) is not None
+    (forgotten,) = about(upkeep, row, Care(forget=True))
+    assert forgotten.repaired == "its row was removed"
+    assert upkeep.table.find(row.image_id) is None
+
+
+def test_what_has_no_row_is_adopted_or_removed(
+    emulated_home: "EmulatedHome", upkeep: Upkeep, row: Row
+) -> None:
+    upkeep.table.delete(row.image_id)
+    found = {finding.kind: finding for finding in about(upkeep, row, LOOK)}
+    assert found.keys() == {"original-ownerless", "rendition-ownerless"}
+    upkeep.objects.delete(rendition_key(row))
+    (adopted,) = about(upkeep, row, REPAIR)
+    assert adopted.repaired
+    assert settled(emulated_home, row.image_id, timeout_s=20).status == "processed"
+    orphan = f"FINAL-IMAGES/{straight('png')}"
+    upkeep.objects.put(orphan, b"left", "image/png")
+    (removed,) = [f for f in verify(upkeep, REPAIR) if f.what == orphan]
+    assert (removed.kind, removed.repaired) == ("rendition-ownerless", "removed")
+    assert upkeep.objects.find(orphan) is None
+
+
+# --- restore
+
+
+@pytest.fixture
+def restored_table(emulated_home: "EmulatedHome") -> Iterator[str]:
+    """An empty table, as point-in-time recovery would make and fill one."""
+    client = emulated_home.emulator.client("dynamodb")
+    name = f"restored-{uuid.uuid4()}"
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "image-id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "image-id", "KeyType": "HASH"}],
+    )
+    yield name
+    client.delete_table(TableName=name)
+
+
+def test_rows_come_back_whose_image_is_there(
+    emulated_home: "EmulatedHome", upkeep: Upkeep, restored_table: str
+) -> None:
+    there, lost, deleted = (processed(emulated_home) for _ in range(3))
+    source = Table(restored_table, emulated_home.emulator.cloud)
+    for row in (there, lost, deleted):
+        item = upkeep.table.find(row.image_id)
+        assert item is not None
+        assert source.put(item, seen=None)
+    assert source.put({"image-id": "claim#someone#abc", "lease-until": 0}, seen=None)
+    assert source.put({"image-id": "no-row.png"}, seen=None)
+    upkeep.table.delete(lost.image_id)
+    for key in (original_key(deleted.image_id), rendition_key(deleted)):
+        upkeep.objects.delete(key)
+    upkeep.table.delete(deleted.image_id)
+    for lost_outcome in ("restored", "kept"):  # a second run does nothing more
+        outcomes = {done.image_id: done.outcome for done in restore_rows(upkeep, source)}
+        assert outcomes == {
+            there.image_id: "kept",
+            lost.image_id: lost_outcome,
+            deleted.image_id: "gone",
+            "no-row.png": "unreadable",
+        }
+    assert upkeep.catalogue.get(lost.image_id) == lost
+    assert kinds(upkeep, lost, READ) == []
+
+
+def test_the_commands(
+    emulated_home: "EmulatedHome",
+    upkeep: Upkeep,
+    row: Row,
+    restored_table: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in operators_shell(emulated_home).items():
+        monkeypatch.setenv(name, value)
+    orphan = f"FINAL-IMAGES/{straight('png')}"
+    upkeep.objects.put(orphan, b"left", "image/png")
+    # As operators have it: what is younger than ten minutes is passed over.
+    main(["verify", "--aws", "--stack", STACK, "--json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert not [f for f in found if f["what"] in (orphan, row.image_id)]
+    assert main(["restore", "--aws", "--from", restored_table, "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out).values()) == {0}
+    own = emulated_home.outputs["TableName"]
+    for wrong in (
+        ["restore", "--aws", "--from", own],
+        ["restore", "--aws", "--from", restored_table, "--data", "/nowhere"],
+        ["restore", "--from", restored_table],
+        ["verify", "--forget"],
+        ["restore", "--aws", "--from", "no-such-table"],
+    ):
+        assert main(wrong) == 2
+        assert "dandyroll: " in capsys.readouterr().err
+
+
+def test_a_shell_leads_to_the_cloud(emulated_home: "EmulatedHome") -> None:
+    assert Cloud.from_env(operators_shell(emulated_home)) == emulated_home.emulator.cloud
