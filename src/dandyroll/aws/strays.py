@@ -97,9 +97,9 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 def adopt(upkeep: Upkeep, entries: list[Entry]) -> Iterator[Row]:
     """Rows, `uploaded`, for those of the originals that have none; they are still to be started."""
-    named = {image_id: entry for entry in entries if (image_id := _image_id(entry.key))}
-    there = upkeep.catalogue.find_all(list(named))
-    for image_id, entry in named.items():
+    entered = {image_id: entry for entry in entries if (image_id := named(entry.key))}
+    there = upkeep.catalogue.find_all(list(entered))
+    for image_id, entry in entered.items():
         if image_id in there:
             continue
         unread = unread_row(upkeep.home, image_id, entry.size_bytes, secrets.token_hex(16))
@@ -111,8 +111,8 @@ def adopt(upkeep: Upkeep, entries: list[Entry]) -> Iterator[Row]:
         yield row
 
 
-def _image_id(key: str) -> str:
-    """Empty for a name that no image can have: nothing is made of it."""
+def named(key: str) -> str:
+    """The image that the key is the original of; empty for a name that no image can have."""
     try:
         return image_id_of(key)
     except NotFound:

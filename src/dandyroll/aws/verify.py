@@ -15,13 +15,12 @@ from typing import Any, Literal, TypeVar
 
 from dandyroll.aws.listing import index_key
 from dandyroll.aws.objects import Entry
-from dandyroll.aws.strays import adopt
+from dandyroll.aws.strays import adopt, named
 from dandyroll.aws.table import KEY
 from dandyroll.aws.unsettled import entered
 from dandyroll.aws.upkeep import Upkeep
-from dandyroll.errors import NotFound
 from dandyroll.findings import Finding, Kind
-from dandyroll.keys import ORIGINALS, RENDITIONS, image_id_of, original_key
+from dandyroll.keys import ORIGINALS, RENDITIONS, original_key
 from dandyroll.models import Row
 
 _THREADS = 16
@@ -162,10 +161,10 @@ def _mend(upkeep: Upkeep, item: dict[str, Any], kinds: set[Kind]) -> str | None:
 
 def _originals(upkeep: Upkeep, entries: list[Entry], repair: bool) -> Iterator[Finding]:
     now = time.time()
-    named = {entry.key: _image_id(entry.key) for entry in entries}
-    there = upkeep.table.find_all([image_id for image_id in named.values() if image_id])
+    ids = {entry.key: named(entry.key) for entry in entries}
+    there = upkeep.table.find_all([image_id for image_id in ids.values() if image_id])
     for entry in entries:
-        image_id = named[entry.key]
+        image_id = ids[entry.key]
         item = there.get(image_id)
         if not image_id:
             yield Finding("original-misnamed", entry.key, "no image can have that name")
@@ -199,14 +198,6 @@ def _adopt(upkeep: Upkeep, entry: Entry) -> str | None:
         upkeep.executions.start(row)
         return "adopted: it has a row, and the pipeline was started"
     return None
-
-
-def _image_id(key: str) -> str:
-    """Empty for a name that no image can have."""
-    try:
-        return image_id_of(key)
-    except NotFound:
-        return ""
 
 
 def _delete(upkeep: Upkeep, entry: Entry, repair: bool) -> str | None:

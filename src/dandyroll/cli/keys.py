@@ -11,8 +11,8 @@ from rich.console import Console
 
 from dandyroll.api_keys import StoredKey
 from dandyroll.aws.api_keys import delete_api_key
-from dandyroll.cli.expiry import expiry
 from dandyroll.cli.key_homes import add_home_options, find_keys_stack, open_keys, open_keys_database
+from dandyroll.cli.moments import expiry
 from dandyroll.cli.report import print_json
 from dandyroll.cli.subcommands import Subcommands
 from dandyroll.local.quota import quota_of, set_quota

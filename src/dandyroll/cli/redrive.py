@@ -1,21 +1,18 @@
 """`dandyroll redrive`: what was lost or failed on AWS, started again."""
 
 import argparse
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from dandyroll.cli.moments import since
 from dandyroll.cli.report import print_error, print_json
 from dandyroll.cli.subcommands import Subcommands, add_stack_options, find_stack
 
 if TYPE_CHECKING:
     from dandyroll.aws.redrive import Redriven
-
-_UNITS_S = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def add_commands(commands: Subcommands) -> None:
@@ -24,7 +21,7 @@ def add_commands(commands: Subcommands) -> None:
         "--failed", action="store_true", help="also images that failed by no fault of theirs"
     )
     command.add_argument(
-        "--since", type=_since, metavar="7d", default=0, help="of those, only younger; or a date"
+        "--since", type=since, metavar="7d", default=0, help="of those, only younger; or a date"
     )
     command.add_argument(
         "--sweep", action="store_true", help="also sweep at once, through the whole bucket"
@@ -61,19 +58,6 @@ def _redrive(options: argparse.Namespace) -> int:
             says = ", ".join(f"{number} {state}" for state, number in count.items())
             print(f"{what}: {says}".replace("_", " "))
     return 1 if failed else 0
-
-
-def _since(text: str) -> int:
-    """`30m`, `12h`, `7d` ago, or a date such as `2027-01-31`; in epoch seconds."""
-    span = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
-    if span:
-        return int(time.time()) - int(span[1]) * _UNITS_S[span[2]]
-    try:
-        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected a span such as 30m, 12h or 7d, or a date such as 2027-01-31; got {text!r}"
-        ) from None
 
 
 def _each(found: "Iterable[Redriven]") -> Counter[str]:
