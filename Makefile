@@ -148,6 +148,6 @@ lock: ## resolve the requirements*.lock files again (needs uv; UPGRADE=1 takes n
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/sam.in -o requirements-sam.lock
 
 clean: ## remove the environments, caches and builds
-	rm -rf $(VENV) $(EMULATOR) $(SAM) build dist .aws-sam deploy/.aws-sam
+	rm -rf $(VENV) $(EMULATOR) $(SAM) build dist .sam-build build.toml
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

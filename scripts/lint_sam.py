@@ -1,4 +1,4 @@
-"""`sam validate --lint` on the template, as on a machine that knows no AWS: no network, no account."""
+"""`sam validate --lint` on the template: without an account, settings or a word to anyone."""
 
 import os
 import subprocess
