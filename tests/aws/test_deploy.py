@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dandyroll.aws.deploy import _create_key
+from dandyroll.aws.api_keys import create_api_key
 from dandyroll.aws.stack import Stack
 from deploy.build import ROOT, build
 from tests import pictures
@@ -76,7 +76,7 @@ def test_sam_build_and_sam_deploy_put_up_what_works(
     stack = Stack.find("bysam", emulator.cloud)
     bucket = stack.output("BucketName")
     emulator.client("s3").delete_bucket_policy(Bucket=bucket)  # TLS only: there is none here
-    key = _create_key(stack, "somebody", 2_000_000_000)
+    key = create_api_key(stack, "somebody", frozenset(("read", "write")), 2_000_000_000).value
     status, location = ask(emulator, stack, key, "POST", "/upload", pictures.jpeg(640, 480))
     assert status == 201
     image_id = location.rpartition("/")[2]

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from dandyroll.api_keys import mint_api_key
+from dandyroll.aws.api_keys import create_api_key
 from dandyroll.aws.prerequisites import Plan
 from dandyroll.aws.stack import CloudError, Stack, operators_errors
 
@@ -103,23 +103,13 @@ def give_first_key(stack: Stack) -> str:
         under_plan = gateway.get_usage_plan_keys(usagePlanId=stack.output("UsagePlanId"), limit=1)
     if under_plan["items"]:
         return ""
-    key = _create_key(stack, "first", int(time.time()) + _FIRST_KEY_DAYS * 86_400)
+    expires_at = int(time.time()) + _FIRST_KEY_DAYS * 86_400
+    key = create_api_key(stack, "first", frozenset(("read", "write")), expires_at).value
     return (
-        f"key: {key}\n  good for a year; shown only now\n"
+        f"key: {key}\n  good for a year, shown only now; others: dandyroll keys create --aws\n"
         f"try: curl -sS {url}/upload -H 'x-api-key: {key}' "
         "-H 'Content-Type: image/jpeg' --data-binary @picture.jpg"
     )
-
-
-def _create_key(stack: Stack, owner: str, expires_at: int) -> str:
-    gateway = stack.cloud.client("apigateway")
-    value = mint_api_key(owner, frozenset(("read", "write")), expires_at)
-    with operators_errors():
-        made = gateway.create_api_key(name=f"{stack.name}-{owner}", value=value, enabled=True)
-        gateway.create_usage_plan_key(
-            usagePlanId=stack.output("UsagePlanId"), keyId=made["id"], keyType="API_KEY"
-        )
-    return value
 
 
 AFTER_DEPLOY: tuple[Step, ...] = (give_first_key,)
