@@ -117,11 +117,14 @@ def test_dandyroll_deploy_puts_up_upgrades_and_says_what_it_did(
     assert "\nno changes\n" in said
     assert "dr1O" not in said  # the plan has its key
 
-    said = run([*command, "--parameter", "LogRetentionDays=7"], shell, ROOT)
+    awkward = "http://127.0.0.1:9/a b?c=d,e=="
+    parameters = ["--parameter", "LogRetentionDays=7", "--parameter", f"OtelEndpoint={awkward}"]
+    said = run([*command, *parameters], shell, ROOT)
     assert "\nresources: " in said and " changed\n" in said
     kept = emulator.client("cloudformation").describe_stacks(StackName="byus")["Stacks"][0]
     values = {each["ParameterKey"]: each["ParameterValue"] for each in kept["Parameters"]}
     assert (values["LogRetentionDays"], values["Architecture"]) == ("7", "x86_64")
+    assert values["OtelEndpoint"] == awkward
     groups = emulator.client("logs").describe_log_groups(
         logGroupNamePrefix="/aws/lambda/byus-upload-image"
     )

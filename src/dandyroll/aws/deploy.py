@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dandyroll.aws.api_keys import create_api_key
+from dandyroll.aws.page import publish_page
 from dandyroll.aws.prerequisites import Plan
 from dandyroll.aws.stack import CloudError, Stack, operators_errors
 
@@ -96,6 +97,14 @@ def _sum(changes: Mapping[str, int]) -> str:
 # --- after the stack stands ---------------------------------------------------------------------
 
 
+def publish_the_page(stack: Stack) -> str:
+    """The page's files, as far as they have changed, to where the CDN serves them from."""
+    changed = publish_page(stack)
+    if "CdnUrl" not in stack.outputs:
+        return ""
+    return f"page: {stack.output('CdnUrl')} ({len(changed)} files put)"
+
+
 def give_first_key(stack: Stack) -> str:
     """A key and a line to try it with, if the usage plan has no key yet."""
     gateway, url = stack.cloud.client("apigateway"), stack.output("ApiUrl")
@@ -112,7 +121,7 @@ def give_first_key(stack: Stack) -> str:
     )
 
 
-AFTER_DEPLOY: tuple[Step, ...] = (give_first_key,)
+AFTER_DEPLOY: tuple[Step, ...] = (publish_the_page, give_first_key)
 """What `dandyroll deploy` does once the stack stands, in this order, each time.
 
 Each step finds out for itself whether there is anything to do, and returns what to tell the
