@@ -134,6 +134,31 @@ def test_dandyroll_deploy_puts_up_upgrades_and_says_what_it_did(
     assert machines["byus-upload-image"] == ["x86_64"]
 
 
+def test_a_new_stack_adopts_what_an_earlier_one_left(
+    emulator: Emulator, shell: dict[str, str]
+) -> None:
+    command = [Path(sys.executable).with_name("dandyroll"), "deploy", "--stack", "again", "--yes"]
+    run(command, shell, ROOT)
+    bucket = Stack.find("again", emulator.cloud).output("BucketName")
+    s3, cloudformation = emulator.client("s3"), emulator.client("cloudformation")
+    s3.delete_bucket_policy(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="FINAL-IMAGES/kept", Body=b"kept")
+    cloudformation.delete_stack(StackName="again")
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName="again")
+    refused = subprocess.run(command, env=shell, cwd=ROOT, capture_output=True, text=True)
+    assert (refused.returncode, "--adopt" in refused.stdout) == (1, True)
+
+    run([*command, "--adopt", "--parameter", "LogRetentionDays=7"], shell, ROOT)
+    stack = Stack.find("again", emulator.cloud)
+    assert stack.output("BucketName") == bucket
+    s3.delete_bucket_policy(Bucket=bucket)
+    assert s3.get_object(Bucket=bucket, Key="FINAL-IMAGES/kept")["Body"].read() == b"kept"
+    resources = cloudformation.describe_stack_resources(StackName="again")["StackResources"]
+    physical = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
+    assert (physical["Bucket"], physical["Table"]) == (bucket, "again-image-metadata")
+    assert "UploadImage" in physical
+
+
 def test_a_deployment_that_fails_says_so(emulator: Emulator, shell: dict[str, str]) -> None:
     command = [Path(sys.executable).with_name("dandyroll"), "deploy", "--stack", "failing", "--yes"]
     done = subprocess.run(

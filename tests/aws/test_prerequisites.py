@@ -48,8 +48,10 @@ def shell(
     return emulated_home
 
 
-def looked(stack: str = "another", **parameters: str) -> tuple[dict[str, Check], Plan | None]:
-    checks, plan = examine(Wanted(stack, None, parameters))
+def looked(
+    stack: str = "another", *, adopt: bool = False, **parameters: str
+) -> tuple[dict[str, Check], Plan | None]:
+    checks, plan = examine(Wanted(stack, None, parameters, adopt))
     assert (plan is None) == any(check.state == "wrong" for check in checks)
     assert all(check.fix for check in checks if check.state == "wrong")
     return {check.name: check for check in checks}, plan
@@ -91,7 +93,23 @@ def test_what_an_earlier_stack_left_is_found(shell: "EmulatedHome") -> None:
     assert plan is None
     for name, left in (("bucket", bucket), ("table", "left-image-metadata")):
         assert (checks[name].state, left in checks[name].says) == ("wrong", True)
-        assert "--stack NAME" in checks[name].fix
+        assert "--adopt" in checks[name].fix
+    checks, plan = looked("left", adopt=True)
+    assert plan is not None
+    assert checks["bucket"].says == f"{bucket} is there"
+
+
+def test_there_is_nothing_to_adopt_where_nothing_was_left(shell: "EmulatedHome") -> None:
+    checks, _ = looked("nobody", adopt=True)
+    assert [checks[name].state for name in ("bucket", "table")] == ["wrong", "wrong"]
+
+
+def test_a_bucket_that_may_not_be_looked_at_is_somebody_elses(
+    shell: "EmulatedHome", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prerequisites, "_bucket_stands", lambda cloud, name: None)
+    checks, _ = looked("taken")
+    assert (checks["bucket"].state, "another account's" in checks["bucket"].says) == ("wrong", True)
 
 
 @pytest.mark.parametrize("name", ["Upper", "two--hyphens", "-first", "x" * 41, "a_b"])

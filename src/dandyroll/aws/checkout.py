@@ -26,9 +26,14 @@ class Checkout:
     def template_file(self) -> Path:
         return self.root / "deploy" / "template.yaml"
 
+    def section(self, name: str) -> str:
+        """The text under a key of the template's top level."""
+        found = re.search(rf"^{name}:\n(.*?)(?=^\S)", self.template, re.MULTILINE | re.DOTALL)
+        return found[1] if found else ""
+
     def parameters(self) -> dict[str, str]:
         """The template's parameters and their defaults."""
-        block = _section(self.template, "Parameters")
+        block = self.section("Parameters")
         parts = _PARAMETER.split(block)[1:]
         defaults = {}
         for name, text in zip(parts[::2], parts[1::2], strict=True):
@@ -55,9 +60,3 @@ def find_checkout() -> Checkout:
         if file.is_file() and (root / "requirements-lambda.lock").is_file():
             return Checkout(root, file.read_text("utf-8"))
     raise BadSetting("Expected a checkout of Dandyroll with deploy/template.yaml; found none here.")
-
-
-def _section(template: str, name: str) -> str:
-    """The text under a key of the top level."""
-    found = re.search(rf"^{name}:\n(.*?)(?=^\S)", template, re.MULTILINE | re.DOTALL)
-    return found[1] if found else ""

@@ -34,11 +34,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an operator asked for: a stack's name, perhaps a region, template parameters."""
+    """What an operator asked for: a stack's name, perhaps a region, template parameters.
+
+    `adopt`: what an earlier stack of that name has left is to be taken over.
+    """
 
     stack: str
     region: str | None
     parameters: Mapping[str, str]
+    adopt: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ def examine(wanted: Wanted) -> tuple[list[Check], Plan | None]:
             plan = Plan(checkout, sam or Path(), cloud, account, wanted.stack, stack is not None,
                         wanted.parameters, parameters)  # fmt: skip
             if checks[-1].state == "ok":
-                checks += _check_plan(plan, checkout.reserved(parameters | _parameters(stack)))
+                reserved_now = checkout.reserved(parameters | _parameters(stack))
+                checks += _check_plan(plan, reserved_now, adopt=wanted.adopt)
     except CloudError as error:
         checks.append(Check("AWS", "wrong", str(error), "Call it as somebody who may, or again."))
         return checks, None
@@ -204,25 +209,26 @@ def _check_parameters(given: Mapping[str, str], checkout: Checkout) -> Check:
 # --- what the stack will need -------------------------------------------------------------------
 
 
-def _check_plan(plan: Plan, reserved_now: int) -> Iterator[Check]:
+def _check_plan(plan: Plan, reserved_now: int, *, adopt: bool) -> Iterator[Check]:
     if not plan.stands:
         name = _check_name(plan)
         yield name
         if name.state == "ok":
-            yield from _check_retained(plan)
+            yield from _check_kept(plan, adopt)
         reserved_now = 0
     yield _check_concurrency(plan, reserved_now)
     if plan.checkout.logs_requests():
         yield _check_gateway_role(plan)
 
 
-def bucket_name(plan: Plan) -> str:
-    """As the template makes it."""
-    return f"{plan.stack}-{plan.account}-{plan.cloud.region}"
+def kept_names(plan: Plan) -> tuple[str, str]:
+    """What the template calls the bucket and the table."""
+    bucket = f"{plan.stack}-{plan.account}-{plan.cloud.region}"
+    return bucket, f"{plan.stack}-image-metadata"
 
 
 def _check_name(plan: Plan) -> Check:
-    bucket = bucket_name(plan)
+    bucket, _ = kept_names(plan)
     if re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", plan.stack) and len(bucket) <= _LONGEST_BUCKET:
         return Check("name", "ok", plan.stack)
     longest = _LONGEST_BUCKET - len(bucket) + len(plan.stack)
@@ -230,29 +236,47 @@ def _check_name(plan: Plan) -> Check:
     return Check("name", "wrong", says, "--stack NAME: the bucket is called after it.")
 
 
-def _check_retained(plan: Plan) -> Iterator[Check]:
+def _check_kept(plan: Plan, adopt: bool) -> Iterator[Check]:
     """A stack that is deleted leaves its images, and then stands in the way of the next one."""
+    bucket, table = kept_names(plan)
+    yield _check_left("bucket", bucket, _bucket_stands(plan.cloud, bucket), adopt)
+    yield _check_left("table", table, _table_stands(plan.cloud, table), adopt)
+
+
+def _check_left(what: str, name: str, stands: bool | None, adopt: bool) -> Check:
+    if stands is None:
+        fix = "choose another name: --stack NAME"
+        return Check(what, "wrong", f"{name} is another account's, or not yours to look at", fix)
+    if stands and not adopt:
+        fix = "--adopt takes bucket and table over; or choose another name: --stack NAME"
+        return Check(what, "wrong", f"there is a {name} of an earlier stack", fix)
+    if adopt and not stands:
+        return Check(what, "wrong", f"there is no {name} to adopt", "Leave out --adopt.")
+    return Check(what, "ok", f"{name} is {'there' if stands else 'free'}")
+
+
+def _bucket_stands(cloud: Cloud, name: str) -> bool | None:
+    """None where it is somebody else's, as far as we may know."""
     from botocore.exceptions import ClientError
 
-    fix = f"adopt it ({_GUIDE}, Tear down), or choose another name: --stack NAME"
-    bucket, table = bucket_name(plan), f"{plan.stack}-image-metadata"
     try:
-        plan.cloud.client("s3").head_bucket(Bucket=bucket)
-        yield Check("bucket", "wrong", f"there is a {bucket} of an earlier stack", fix)
+        cloud.client("s3").head_bucket(Bucket=name)
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code"))
-        if code not in ("404", "NoSuchBucket"):
-            says = f"{bucket} is another account's, or not yours to look at ({code})"
-            yield Check("bucket", "wrong", says, "choose another name: --stack NAME")
-        else:
-            yield Check("bucket", "ok", f"{bucket} is free")
+        missing = error.response.get("Error", {}).get("Code") in ("404", "NoSuchBucket")
+        return False if missing else None
+    return True
+
+
+def _table_stands(cloud: Cloud, name: str) -> bool:
+    from botocore.exceptions import ClientError
+
     try:
-        plan.cloud.client("dynamodb").describe_table(TableName=table)
-        yield Check("table", "wrong", f"there is a {table} of an earlier stack", fix)
+        cloud.client("dynamodb").describe_table(TableName=name)
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
-            raise
-        yield Check("table", "ok", f"{table} is free")
+        if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+            return False
+        raise
+    return True
 
 
 def _check_concurrency(plan: Plan, reserved_now: int) -> Check:

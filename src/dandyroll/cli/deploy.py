@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from dataclasses import replace
 
+from dandyroll.aws.adopt import adopt
 from dandyroll.aws.deploy import AFTER_DEPLOY, deploy, describe_changes, last_event
 from dandyroll.aws.prerequisites import Wanted, examine
 from dandyroll.cli.subcommands import Subcommands, add_stack_options
@@ -24,6 +26,8 @@ def add_commands(commands: Subcommands) -> None:
         metavar="NAME=VALUE",
         help=help_,
     )
+    help_ = "take over the bucket and table that an earlier stack of the name has left"
+    command.add_argument("--adopt", action="store_true", help=help_)
     command.add_argument("--check", action="store_true", help="look at what it needs, no more")
     command.add_argument("--yes", action="store_true", help="do not ask before changing anything")
     command.set_defaults(command=_deploy)
@@ -36,7 +40,7 @@ def _deploy(options: argparse.Namespace) -> int:
     name = options.stack or Settings.from_env().stack
     if not (options.check or options.yes or sys.stdin.isatty()):
         raise BadSetting("Expected a terminal to ask at, or --yes; got neither.")
-    checks, plan = examine(Wanted(name, options.region, parameters))
+    checks, plan = examine(Wanted(name, options.region, parameters, options.adopt))
     for check in checks:
         print(f"{_MARKS[check.state]}  {check.name}: {check.says}")
         if check.fix and check.state != "ok":
@@ -46,6 +50,9 @@ def _deploy(options: argparse.Namespace) -> int:
     if options.check:
         return 0
     sys.stdout.flush()  # before what the tools say
+    if options.adopt and not plan.stands:
+        adopt(plan)
+        plan = replace(plan, stands=True)
     before = last_event(plan)
     stack = deploy(plan, ask=not options.yes)
     print(describe_changes(stack, before))
