@@ -12,6 +12,7 @@ import dandyroll
 from dandyroll.settings import BadSetting
 
 _PARAMETER = re.compile(r"^  (\w+):", re.MULTILINE)
+_RESERVED = re.compile(r"^ +ReservedConcurrentExecutions: (\d+)", re.MULTILINE)
 _DEFAULT = re.compile(r'\bDefault: "?([^",}\n]*)')
 
 
@@ -43,7 +44,8 @@ class Checkout:
 
     def reserved(self, parameters: Mapping[str, str]) -> int:
         """How many concurrent executions the stack takes from the account for itself alone."""
-        return sum(
+        always = sum(map(int, _RESERVED.findall(self.template)))
+        return always + sum(
             self.template.count(f"!Ref {name}, !Ref") * int(parameters[name])
             for name in ("ApiConcurrency", "StageConcurrency")
         )
