@@ -17,9 +17,9 @@ import pytest
 
 from dandyroll.aws.api_keys import create_api_key
 from dandyroll.aws.stack import Stack
-from deploy.build import ROOT, build
+from deploy.build import BUILD, ROOT, build
 from tests import pictures
-from tests.aws.emulator import PARAMETERS, REGION, Emulator, running_emulator
+from tests.aws.emulator import PARAMETERS, REGION, Emulator, running_emulator, with_known_types
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +32,28 @@ def emulator() -> Iterator[Emulator]:
         pytest.skip("There is no .venv-sam: make sam")
     with running_emulator() as running:
         yield running
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """This checkout, but for what its template has that the emulator does not know."""
+    place = tmp_path / "checkout"
+    shutil.copytree(ROOT / "deploy", place / "deploy")
+    template = place / "deploy" / "template.yaml"
+    template.write_text(with_known_types(template.read_text("utf-8")), "utf-8")
+    (BUILD / "functions").mkdir(parents=True, exist_ok=True)
+    (place / "build").mkdir()
+    (place / "build" / "functions").symlink_to(BUILD / "functions")  # packages, once fetched
+    for name in ("src", "requirements-lambda.lock", ".venv-sam"):
+        (place / name).symlink_to(ROOT / name)
+    return place
+
+
+def dandyroll_deploy(checkout: Path, stack: str) -> list[Any]:
+    """The command, as that checkout has it."""
+    program = f"import sys; sys.path.insert(0, {str(checkout / 'src')!r})\n"
+    program += "from dandyroll.cli import main; sys.exit(main())"
+    return [sys.executable, "-c", program, "deploy", "--stack", stack, "--yes"]
 
 
 @pytest.fixture
@@ -59,10 +81,8 @@ def run(command: list[Any], shell: dict[str, str], cwd: Path) -> str:
 
 
 def test_sam_build_and_sam_deploy_put_up_what_works(
-    emulator: Emulator, shell: dict[str, str], tmp_path: Path
+    emulator: Emulator, shell: dict[str, str], checkout: Path
 ) -> None:
-    checkout = tmp_path / "checkout"
-    shutil.copytree(ROOT / "deploy", checkout / "deploy")
     build(
         platform.python_version().rpartition(".")[0],
         "host",
@@ -101,10 +121,10 @@ def ask(
 
 
 def test_dandyroll_deploy_puts_up_upgrades_and_says_what_it_did(
-    emulator: Emulator, shell: dict[str, str]
+    emulator: Emulator, shell: dict[str, str], checkout: Path
 ) -> None:
-    command = [Path(sys.executable).with_name("dandyroll"), "deploy", "--stack", "byus", "--yes"]
-    said = run([*command, "--architecture", "x86_64"], shell, ROOT)
+    command = dandyroll_deploy(checkout, "byus")
+    said = run([*command, "--architecture", "x86_64"], shell, checkout)
     stack = Stack.find("byus", emulator.cloud)
     assert "ok     stack: there is no byus yet" in said
     assert "\nresources: " in said and " added\n" in said
@@ -112,14 +132,14 @@ def test_dandyroll_deploy_puts_up_upgrades_and_says_what_it_did(
     assert said.count("\nkey: dr1O") == 1
     assert f"curl -sS {stack.output('ApiUrl')}/upload -H 'x-api-key: dr1O" in said
 
-    said = run(command, shell, ROOT)
+    said = run(command, shell, checkout)
     assert "ok     stack: byus is CREATE_COMPLETE" in said
     assert "\nno changes\n" in said
     assert "dr1O" not in said  # the plan has its key
 
     awkward = "http://127.0.0.1:9/a b?c=d,e=="
     parameters = ["--parameter", "LogRetentionDays=7", "--parameter", f"OtelEndpoint={awkward}"]
-    said = run([*command, *parameters], shell, ROOT)
+    said = run([*command, *parameters], shell, checkout)
     assert "\nresources: " in said and " changed\n" in said
     kept = emulator.client("cloudformation").describe_stacks(StackName="byus")["Stacks"][0]
     values = {each["ParameterKey"]: each["ParameterValue"] for each in kept["Parameters"]}
@@ -135,20 +155,20 @@ def test_dandyroll_deploy_puts_up_upgrades_and_says_what_it_did(
 
 
 def test_a_new_stack_adopts_what_an_earlier_one_left(
-    emulator: Emulator, shell: dict[str, str]
+    emulator: Emulator, shell: dict[str, str], checkout: Path
 ) -> None:
-    command = [Path(sys.executable).with_name("dandyroll"), "deploy", "--stack", "again", "--yes"]
-    run(command, shell, ROOT)
+    command = dandyroll_deploy(checkout, "again")
+    run(command, shell, checkout)
     bucket = Stack.find("again", emulator.cloud).output("BucketName")
     s3, cloudformation = emulator.client("s3"), emulator.client("cloudformation")
     s3.delete_bucket_policy(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="FINAL-IMAGES/kept", Body=b"kept")
     cloudformation.delete_stack(StackName="again")
     cloudformation.get_waiter("stack_delete_complete").wait(StackName="again")
-    refused = subprocess.run(command, env=shell, cwd=ROOT, capture_output=True, text=True)
+    refused = subprocess.run(command, env=shell, cwd=checkout, capture_output=True, text=True)
     assert (refused.returncode, "--adopt" in refused.stdout) == (1, True)
 
-    run([*command, "--adopt", "--parameter", "LogRetentionDays=7"], shell, ROOT)
+    run([*command, "--adopt", "--parameter", "LogRetentionDays=7"], shell, checkout)
     stack = Stack.find("again", emulator.cloud)
     assert stack.output("BucketName") == bucket
     s3.delete_bucket_policy(Bucket=bucket)
@@ -159,11 +179,11 @@ def test_a_new_stack_adopts_what_an_earlier_one_left(
     assert "UploadImage" in physical
 
 
-def test_a_deployment_that_fails_says_so(emulator: Emulator, shell: dict[str, str]) -> None:
-    command = [Path(sys.executable).with_name("dandyroll"), "deploy", "--stack", "failing", "--yes"]
+def test_a_deployment_that_fails_says_so(shell: dict[str, str], checkout: Path) -> None:
+    command = dandyroll_deploy(checkout, "failing")
     done = subprocess.run(
         [*command, "--parameter", "LogRetentionDays=2"],
-        env=shell, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        env=shell, cwd=checkout, stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2
     assert "dandyroll: sam deploy ended with" in done.stderr
