@@ -6,12 +6,13 @@ UV ?= uv
 
 VENV := .venv
 EMULATOR := .venv-emulator
+SAM := .venv-sam
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --no-build-isolation
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev emulator run test test-all check format bench docs golden lock clean
+.PHONY: help setup dev emulator sam run build test test-all check format bench docs golden lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +24,8 @@ setup: $(VENV)/.product ## make .venv, with the dandyroll command in it
 dev: $(VENV)/.dev $(EMULATOR)/.ready ## everything the tests and checks need
 
 emulator: $(EMULATOR)/.ready ## make .venv-emulator, which runs the AWS emulator for the tests
+
+sam: $(SAM)/.ready $(VENV)/.aws ## make .venv-sam, and what `dandyroll deploy` needs beside it
 
 # $(call new_venv,FOLDER): an empty environment, or one clear line about the Python at hand.
 define new_venv
@@ -57,6 +60,11 @@ $(VENV)/.product: $(VENV)/.locked pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(VENV)/.aws: $(VENV)/.product requirements-aws.lock
+	@echo "installing what reaches AWS"
+	@$(BIN)/python $(PIP_INSTALL) -r requirements-aws.lock
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.locked requirements-dev.lock | $(VENV)/.product
 	@echo "installing what tests and checks need"
 	@$(BIN)/python $(PIP_INSTALL) -r requirements-dev.lock
@@ -72,25 +80,40 @@ $(EMULATOR)/.ready: $(EMULATOR)/.python requirements-build.lock requirements-emu
 	@$(EMULATOR)/bin/python $(PIP_INSTALL) -r requirements-emulator.lock
 	@touch $@
 
+$(SAM)/.python:
+	$(call new_venv,$(SAM))
+	@touch $@
+
+# --no-deps: pip asks for a pin of boto3[crt] beside that of boto3. The lock is complete; pip check.
+$(SAM)/.ready: $(SAM)/.python requirements-sam.lock
+	@echo "installing the AWS SAM CLI"
+	@$(SAM)/bin/python $(PIP_INSTALL) --no-deps -r requirements-sam.lock
+	@$(SAM)/bin/python -m pip --quiet --disable-pip-version-check check
+	@touch $@
+
 # --- use ---------------------------------------------------------------------------------------
 
 run: $(VENV)/.product ## start the server with a demo key and a picture (ARGS="--port 8001")
 	@$(BIN)/dandyroll serve --demo $(ARGS)
+
+build: $(VENV)/.locked ## make build/functions.zip, which all Lambda functions share (ARCH=x86_64)
+	@$(BIN)/python deploy/build.py $(if $(ARCH),--arch $(ARCH))
 
 # --- tests and checks --------------------------------------------------------------------------
 
 test: dev ## run the tests
 	$(BIN)/pytest -n 2 --dist loadscope
 
-test-all: dev ## run the tests, the slow ones too
+test-all: dev $(SAM)/.ready ## run the tests, the slow ones too
 	$(BIN)/pytest -n 2 --dist loadscope -m ""
 
-check: dev ## format, lint, types, layers, the AWS templates, generated docs
+check: dev $(SAM)/.ready ## format, lint, types, layers, the AWS templates, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy src $(wildcard tests/typing)
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint deploy/template.yaml
+	$(BIN)/python scripts/lint_sam.py
 	$(BIN)/python scripts/lint_statemachine.py
 	$(BIN)/python scripts/docs.py --check
 
@@ -121,8 +144,10 @@ lock: ## resolve the requirements*.lock files again (needs uv; UPGRADE=1 takes n
 		-c requirements-build.lock -c requirements.lock -o requirements-dev.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/lambda.in -c requirements-dev.lock -o requirements-lambda.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/emulator.in -o requirements-emulator.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml --extra aws -c requirements-dev.lock -o requirements-aws.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements/sam.in -o requirements-sam.lock
 
 clean: ## remove the environments, caches and builds
-	rm -rf $(VENV) $(EMULATOR) build dist
+	rm -rf $(VENV) $(EMULATOR) $(SAM) build dist .sam-build build.toml
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests scripts benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

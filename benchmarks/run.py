@@ -7,7 +7,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-SCRIPTS = ("pipeline_cpu.py", "service.py", "lambda_cpu.py")
+SCRIPTS = (
+    "pipeline_cpu.py",
+    "service.py",
+    "lambda_cpu.py",
+    "lambda_memory.py",
+    "cold_start.py",
+)
 
 
 def main() -> int:

@@ -87,8 +87,14 @@ def _dependencies(python: str, arch: str) -> Path:
 
 
 def _split_lock(scratch: Path) -> tuple[Path, Path]:
-    """The lock in two: what is built from source, and what comes as a wheel."""
-    entries = re.split(r"\n(?=\S)", LOCK.read_text("utf-8").strip())
+    """The lock in two: what is built from source, and what comes as a wheel.
+
+    pip holds markers against the Python it runs on, whatever `--python-version` says. So they
+    go: a package that some Python can do without is there for all, and the zip holds the same
+    files wherever it was built.
+    """
+    lock = re.sub(r" ; .*(?= \\$)", "", LOCK.read_text("utf-8").strip(), flags=re.MULTILINE)
+    entries = re.split(r"\n(?=\S)", lock)
     is_source = re.compile(rf"{_FROM_SOURCE}==").match
     source, wheels = scratch / "source.lock", scratch / "wheels.lock"
     source.write_text("\n".join(e for e in entries if is_source(e)) + "\n", "utf-8")

@@ -28,6 +28,8 @@ def test_the_readme_works_as_pasted(tmp_path: Path) -> None:
                 environment["KEY"] = _demo_key(server)
             elif text == "make test\n":
                 assert "pytest" in _dry_run("test")
+            elif text.startswith("make sam\n"):
+                _deploy_needs_credentials(text, tmp_path)
             elif text.startswith("export "):
                 assert re.match(r"export (KEY=dr1Odemo|ID=upload-)", text)
             elif language == "python":
@@ -68,6 +70,19 @@ def _demo_key(server: "subprocess.Popen[str]") -> str:
     match = re.search(r"^ +(dr1Odemo\w+)$", printed, re.M)
     assert match, printed
     return match[1]
+
+
+def _deploy_needs_credentials(text: str, folder: Path) -> None:
+    """Each line does what it says, as far as that goes without an account."""
+    make, check, deploy = text.splitlines()
+    _dry_run(make.removeprefix("make "))
+    assert check == f"{deploy} --check"
+    unknown = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(folder)}
+    done = subprocess.run(
+        check.split(), cwd=folder, env={**unknown, **nowhere}, capture_output=True, text=True
+    )
+    assert (done.returncode, "WRONG  credentials" in done.stdout) == (1, True), done
 
 
 def _dry_run(target: str) -> str:

@@ -186,6 +186,12 @@ class Settings:
                           "their kind and size, are refused (docs/formats.md).",
                   "least": 1},
     )  # fmt: skip
+    stage_memory_mib: int = field(
+        default=0,
+        metadata={"help": "AWS home: the memory of the functions that work on pictures, as the "
+                          "template sets it; `worker_memory_bytes` follows from it. 0: it does "
+                          "not."},
+    )  # fmt: skip
     worker_jobs: int = field(
         default=1_000,
         metadata={"help": "Local home: after so many images a worker is replaced by a new one. "

@@ -176,10 +176,17 @@ def _packaged_template() -> str:
     ):
         assert text.count(local) == 1, local
         text = text.replace(local, packaged)
-    # Types that it does not know. It checks no signatures; what stands for them has an id.
+    return with_known_types(text)
+
+
+def with_known_types(template: str) -> str:
+    """The template without types that the emulator does not know.
+
+    It checks no signatures; what stands for them has an id.
+    """
     for kind in ("CloudFront::PublicKey", "CloudFront::KeyGroup", "XRay::SamplingRule"):
-        text = text.replace(f"{kind}\n", "CloudFront::OriginAccessControl\n")
-    return text
+        template = template.replace(f"{kind}\n", "CloudFront::OriginAccessControl\n")
+    return template
 
 
 def _put_gateway_responses(emulator: Emulator, api_id: str, resources: Mapping[str, Any]) -> None:

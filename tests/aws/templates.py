@@ -28,6 +28,9 @@ _Loader.add_multi_constructor("!", _tag)
 
 
 def template() -> dict[str, Any]:
-    text = (ROOT / "deploy" / "template.yaml").read_text("utf-8")
+    return parsed((ROOT / "deploy" / "template.yaml").read_text("utf-8"))
+
+
+def parsed(text: str) -> dict[str, Any]:
     found: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 # a SafeLoader
     return found

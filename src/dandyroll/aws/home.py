@@ -1,5 +1,6 @@
 """The AWS home, wired by hand."""
 
+from dataclasses import replace
 from functools import cache, partial
 
 from dandyroll.aws.accept import accept
@@ -20,6 +21,7 @@ from dandyroll.settings import BadSetting, Settings
 from dandyroll.spans import accept_span, start_spans
 
 _SIGNED_FOR_S = 300
+_PICTURE_PCT = 80  # the rest is for the runtime, the clients and what nobody reckoned with
 
 
 def open_home(settings: Settings, cloud: Cloud | None = None) -> Home:
@@ -63,8 +65,20 @@ def open_upkeep(settings: Settings, cloud: Cloud | None = None) -> Upkeep:
 def this_home() -> Home:
     """The home of this function, opened once a process."""
     settings = Settings.from_env()
+    if settings.stage_memory_mib:
+        memory_bytes = stage_memory_bytes(settings.stage_memory_mib)
+        settings = replace(settings, worker_memory_bytes=memory_bytes)
     start_spans(settings.otel_endpoint, "aws")
     return open_home(settings)
+
+
+def stage_memory_bytes(memory_mib: int) -> int:
+    """What a picture may take of a function with so much memory (docs/decisions/0027).
+
+    It is that of the functions which work on pictures, whichever function asks: the one that
+    accepts an upload must refuse what they could not do.
+    """
+    return memory_mib * 2**20 * _PICTURE_PCT // 100
 
 
 def _accept(objects: S3ObjectStore, catalogue: DynamoCatalogue, row: Row, data: bytes) -> Row:

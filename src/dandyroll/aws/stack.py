@@ -1,5 +1,6 @@
 """The stack as an operator's commands reach it: by its name, through what CloudFormation tells."""
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -59,7 +60,8 @@ def operators_cloud(region: str | None = None) -> Cloud:
     with operators_errors():
         credentials = session.get_credentials()
         frozen = credentials and credentials.get_frozen_credentials()
-        region = region or session.get_config_variable("region")
+        # botocore itself reads AWS_DEFAULT_REGION alone of the two
+        region = region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     if not frozen:
         raise BadSetting("Expected AWS credentials, as `aws configure` sets them; got none.")
     if not region:

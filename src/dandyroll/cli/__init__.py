@@ -14,6 +14,7 @@ from dandyroll.cli import (
     cdn,
     copy,
     cost,
+    deploy,
     images,
     keeping,
     keys,
@@ -27,7 +28,10 @@ from dandyroll.cli import (
 from dandyroll.errors import DandyrollError
 from dandyroll.settings import BadSetting
 
-_GROUPS = (serve, keys, webhooks, process, upload, images, keeping, copy, top, cdn, redrive, cost)
+_GROUPS = (
+    *(serve, keys, webhooks, process, upload, images, keeping, copy, top),
+    *(deploy, cdn, redrive, cost),
+)
 
 _BROKEN_PIPE = 141  # as shells say it of SIGPIPE
 _INTERRUPTED = 130  # as shells say it of Ctrl-C
