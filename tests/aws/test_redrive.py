@@ -230,7 +230,7 @@ def test_what_is_asked_wrongly_is_told(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as ended:
         main(["redrive", "--failed", "--since", "yesterday"])
     assert ended.value.code == 2
-    assert "expected a span such as 30m" in capsys.readouterr().err
+    assert "expected a span such as 30d" in capsys.readouterr().err
 
 
 def test_a_deleted_image_stays_deleted(
