@@ -64,6 +64,17 @@ def test_a_settled_row_is_told_whole() -> None:
     assert told.body() == Event(told.id, "image.failed", told.created_at, after.to_json()).body()
 
 
+def test_what_cannot_be_read_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """An item that somebody changed by hand: tried again and again, it would stop all others."""
+    spoilt = row("processed")
+    del spoilt["bucket"]
+    told, listener = [record(spoilt, None, 1), settled(2)], Listener(10)
+    published, answer = deliver(told, listener, at_once=10)
+    assert [event.data["status"] for event in published] == ["processed"]
+    assert answer == {"batchItemFailures": []}
+    assert "Unreadable" in caplog.text
+
+
 def test_an_id_is_the_records() -> None:
     first, again, other = (event_of(settled(number)) for number in (1, 1, 2))
     assert first is not None

@@ -37,9 +37,14 @@ def event_of(record: Record) -> Event | None:
     """What the record tells the outside of; None for nothing.
 
     The template's filter lets few others through: claims, days and moves on the way cost no call.
+    What cannot be read never will be, so the log is told of it, and what comes after goes on.
     """
     change = record["dynamodb"]
-    before, after = _row(change.get("OldImage")), _row(change.get("NewImage"))
+    try:
+        before, after = _row(change.get("OldImage")), _row(change.get("NewImage"))
+    except (ValueError, KeyError, TypeError):
+        log.exception("Unreadable, so nobody is told of it: %s", change.get("Keys"))
+        return None
     told = _told(before, after)
     if told is None:
         return None
