@@ -11,7 +11,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hash
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev emulator run test test-all check format bench docs golden lock clean
+.PHONY: help setup dev emulator run test test-tls test-all check format bench docs golden lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,8 +82,12 @@ run: $(VENV)/.product ## start the server with a demo key and a picture (ARGS="-
 test: dev ## run the tests
 	$(BIN)/pytest -n 2 --dist loadscope
 
-test-all: dev ## run the tests, the slow ones too
+test-tls: dev ## run the contract and the AWS tests against the emulator with TLS
+	$(BIN)/pytest -n 2 --dist loadscope --aws tls tests/contract tests/aws
+
+test-all: dev ## run the tests, the slow ones too; then those of the AWS home with TLS
 	$(BIN)/pytest -n 2 --dist loadscope -m ""
+	$(MAKE) test-tls
 
 check: dev ## format, lint, types, layers, the AWS templates, generated docs
 	$(BIN)/ruff format --check .
