@@ -70,6 +70,10 @@ class Emulator:
     log: Path
 
     @property
+    def port(self) -> int:
+        return urlsplit(self.cloud.endpoint_url).port or 0
+
+    @property
     def has_tls(self) -> bool:
         return self.cloud.ca_bundle != ""
 

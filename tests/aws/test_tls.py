@@ -4,7 +4,6 @@ These open an emulator with TLS of their own unless all tests run on one: `pytes
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -163,7 +162,7 @@ def listeners(pid: int) -> set[tuple[str, int]]:
     sockets = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            sockets.add(os.readlink(descriptor))
+            sockets.add(str(descriptor.readlink()))
         except FileNotFoundError:  # closed meanwhile
             continue
     found = set()
