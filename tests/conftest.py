@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 CI = os.environ.get("CI") == "true"
 
-OPEN_THEIR_OWN = {"tests/aws/test_tls.py"}
-"""Files of tests that need not share a process with the other tests of their home."""
+OPEN_THEIR_OWN = {"tests/aws/test_fault_chaos.py", "tests/aws/test_tls.py"}
+"""Files whose tests take long and may do so beside the other tests of their home."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

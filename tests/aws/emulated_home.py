@@ -115,6 +115,10 @@ class EmulatedHome:
                 "object": {"key": original_key(image_id), "size": 1},
             },
         }
+        return self.start_with(event)
+
+    def start_with(self, event: Mapping[str, Any]) -> str:
+        """Start an execution with an event as the rule would pass it on; its ARN."""
         started = self._machine.start_execution(
             stateMachineArn=self.outputs["PipelineArn"], input=json.dumps(event)
         )
