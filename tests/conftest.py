@@ -72,10 +72,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeSc
     return ByHome(config, log)
 
 
+def has_tls(config: pytest.Config) -> bool:
+    """Whether the tests reach the emulator by TLS."""
+    return bool(config.getoption("--aws") == "tls")
+
+
 @pytest.fixture(scope="session")
 def emulated_home(request: pytest.FixtureRequest) -> "Iterator[EmulatedHome]":
     """The AWS home on the emulator; one for all tests of the group `aws`."""
     from tests.aws.emulated_home import open_emulated_home
 
-    with open_emulated_home(tls=request.config.getoption("--aws") == "tls") as home:
+    with open_emulated_home(tls=has_tls(request.config)) as home:
         yield home

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from dandyroll.keys import original_key
 from tests import pictures
 from tests.aws.emulator import connect
+from tests.conftest import has_tls
 from tests.contract.client import Client
 from tests.contract.test_tickets import put, ticket
 
@@ -30,7 +31,7 @@ KEY = original_key("straight-plain.png")
 def aws(request: pytest.FixtureRequest) -> "Iterator[EmulatedHome]":
     from tests.aws.emulated_home import open_emulated_home
 
-    if request.config.getoption("--aws") == "tls":
+    if has_tls(request.config):
         yield request.getfixturevalue("emulated_home")
     else:
         with open_emulated_home(tls=True) as home:
@@ -146,7 +147,7 @@ def policy_without(aws: "EmulatedHome", resource: str) -> Iterator[None]:
     s3, bucket = aws.emulator.client("s3"), aws.settings.bucket
     whole = s3.get_bucket_policy(Bucket=bucket)["Policy"]
     policy = json.loads(whole)
-    (statement,) = policy["Statement"]
+    (statement,) = [s for s in policy["Statement"] if s["Sid"] == "TlsOnly"]
     left = [arn for arn in statement["Resource"] if arn.endswith("/*") == (resource == "bucket")]
     assert len(left) == len(statement["Resource"]) - 1
     statement["Resource"] = left
