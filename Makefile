@@ -110,8 +110,9 @@ bench: dev ## run the benchmarks
 docs: $(VENV)/.product ## write the generated parts of docs/
 	$(BIN)/python scripts/docs.py
 
-golden: dev ## write the golden pictures again, and say what changed
+golden: dev ## write the goldens again (pictures, who may do what on AWS), and say what changed
 	$(BIN)/python -m tests.imaging.goldens --write
+	$(BIN)/python -m tests.aws.permissions --write
 	git diff --stat
 
 # The locks hold names, versions and hashes only. uv is a maintainer's tool: nothing else needs it.

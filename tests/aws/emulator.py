@@ -196,7 +196,7 @@ def deploy(emulator: Emulator, **more: str) -> dict[str, str]:
     template = body if isinstance(body, dict) else json.loads(body)
     if not emulator.has_tls:
         _allow_plain_http(s3, outputs["BucketName"])
-    _let_topics_be(emulator, outputs)
+        _let_topics_be(emulator, outputs)
     _hold_mail(emulator)
     _put_gateway_responses(emulator, outputs["ApiId"], template["Resources"])
     _put_concurrency(emulator, template["Resources"])
