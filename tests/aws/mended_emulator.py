@@ -3,6 +3,10 @@
 Values in a patch are strings, also where a boolean is meant. The emulator keeps the string, and
 takes a key whose `enabled` is "false" for one that is.
 
+Of an absent object it says 404 to everyone. S3 says 403 to whom may not list the bucket, and may do
+so to whom may list a prefix of it alone, as all our functions: here it does. The account itself, as
+which the tests ask, may do all.
+
 With TLS it opens port 443 beside its own, which needs rights and can be had once; and it does not
 speak plain HTTP any more, so that nobody could see it refused.
 """
@@ -13,7 +17,7 @@ from typing import Any
 
 from hypercorn.config import Config
 from ministack import app
-from ministack.services import apigateway_v1
+from ministack.services import apigateway_v1, s3
 
 _patch = apigateway_v1._apply_patch
 
@@ -26,6 +30,23 @@ def _apply_patch(patched: dict[str, Any], operations: list[dict[str, Any]]) -> d
 
 
 apigateway_v1._apply_patch = _apply_patch
+
+
+_get_object = s3._get_object
+
+
+def _get_object_or_403(
+    bucket: str, key: str, headers: dict[str, str], query: Any = None
+) -> tuple[int, dict[str, str], bytes]:
+    found: tuple[int, dict[str, str], bytes] = _get_object(bucket, key, headers, query)
+    signed = headers.get("authorization", "")
+    if found[0] != 404 or "NoSuchKey" not in str(found[2]) or "Credential=test/" in signed:
+        return found
+    refused: tuple[int, dict[str, str], bytes] = s3._error("AccessDenied", "Access Denied", 403)
+    return refused
+
+
+s3._get_object = _get_object_or_403
 app._port_is_bindable = lambda host, port: False  # what it asks before it takes 443
 if plain := os.environ.get("PLAIN_HTTP_BIND"):
     Config._insecure_bind = [plain]  # Hypercorn's own, beside a port with TLS

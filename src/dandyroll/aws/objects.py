@@ -12,7 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+)
 from obstore.exceptions import NotFoundError as NoSuchObject
 from obstore.store import S3Store
 
@@ -104,7 +109,14 @@ class S3ObjectStore:
 
     def get(self, key: str) -> bytes:
         with _our_errors(key):
-            return bytes(obstore.get(self._store, key).bytes())
+            try:
+                return bytes(obstore.get(self._store, key).bytes())
+            except PermissionDeniedError:
+                # What S3 says of an absent object to whom it lets list no more than a prefix is
+                # not written anywhere. To list is allowed here, and it tells the two apart.
+                if key in self.list(key):
+                    raise
+                raise NotFound(f"There is no object {key}.") from None
 
     def fingerprint(self, key: str) -> Fingerprint:
         """As the port has it: S3's ETag is the MD5 of what did not come in parts."""
