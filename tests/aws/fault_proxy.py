@@ -185,22 +185,23 @@ def fault_proxy(emulator: Emulator, plan: Plan = nothing) -> Iterator[Faults]:
 
 
 @contextmanager
-def functions_by(aws: "EmulatedHome", faults: Faults) -> Iterator[None]:
-    """Meanwhile all the stack's functions reach AWS by that way."""
+def functions_by(aws: "EmulatedHome", faults: Faults, *names: str, **more: str) -> Iterator[None]:
+    """Meanwhile the stack's functions, or those named, reach AWS by that way.
+
+    They also have `more` variables.
+    """
     client = aws.emulator.client("lambda")
     pages = client.get_paginator("list_functions").paginate()
-    functions = [f for page in pages for f in page["Functions"]]
     before = {
-        f["FunctionName"]: f["Environment"]["Variables"]
-        for f in functions
-        if f["FunctionName"].startswith(f"{STACK}-")
+        function["FunctionName"]: function["Environment"]["Variables"]
+        for page in pages
+        for function in page["Functions"]
+        if not names or function["FunctionName"].removeprefix(f"{STACK}-") in names
     }
     try:
         for name, variables in before.items():
-            other = {**variables, "FUNCTIONS_ENDPOINT_URL": faults.cloud.endpoint_url}
-            client.update_function_configuration(
-                FunctionName=name, Environment={"Variables": other}
-            )
+            by = {**variables, "FUNCTIONS_ENDPOINT_URL": faults.cloud.endpoint_url, **more}
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": by})
         yield
     finally:
         for name, variables in before.items():

@@ -13,6 +13,7 @@ speak plain HTTP any more, so that nobody could see it refused.
 
 import os
 import runpy
+from collections.abc import Callable
 from typing import Any
 
 from hypercorn.config import Config
@@ -32,21 +33,22 @@ def _apply_patch(patched: dict[str, Any], operations: list[dict[str, Any]]) -> d
 apigateway_v1._apply_patch = _apply_patch
 
 
-_get_object = s3._get_object
+_read = {name: getattr(s3, name) for name in ("_get_object", "_head_object")}
 
 
-def _get_object_or_403(
-    bucket: str, key: str, headers: dict[str, str], query: Any = None
-) -> tuple[int, dict[str, str], bytes]:
-    found: tuple[int, dict[str, str], bytes] = _get_object(bucket, key, headers, query)
-    signed = headers.get("authorization", "")
-    if found[0] != 404 or "NoSuchKey" not in str(found[2]) or "Credential=test/" in signed:
-        return found
-    refused: tuple[int, dict[str, str], bytes] = s3._error("AccessDenied", "Access Denied", 403)
-    return refused
+def _denied_if_absent(name: str) -> Callable[..., Any]:
+    def read(bucket: str, key: str, headers: dict[str, str], query: Any = None) -> Any:
+        found = _read[name](bucket, key, headers, query)
+        if found[0] != 404 or "Credential=test/" in headers.get("authorization", ""):
+            return found
+        status, said, body = s3._error("AccessDenied", "Access Denied", 403)
+        return status, said, body if name == "_get_object" else b""
+
+    return read
 
 
-s3._get_object = _get_object_or_403
+for name in _read:
+    setattr(s3, name, _denied_if_absent(name))
 app._port_is_bindable = lambda host, port: False  # what it asks before it takes 443
 if plain := os.environ.get("PLAIN_HTTP_BIND"):
     Config._insecure_bind = [plain]  # Hypercorn's own, beside a port with TLS

@@ -39,7 +39,12 @@ OTHER_ROLES = {
         "events.amazonaws.com may sts:AssumeRole",
         "may states:StartExecution on Pipeline",
     },
-    # The Scheduler's, for keys that end.
+    # The Scheduler's, for the sweep and for keys that end.
+    "SweepScheduleRole": {
+        "scheduler.amazonaws.com may sts:AssumeRole if aws:SourceAccount StringEquals "
+        "AWS::AccountId",
+        "may lambda:InvokeFunction on Sweep.Arn",
+    },
     "KeyExpiryRole": {
         "scheduler.amazonaws.com may sts:AssumeRole if aws:SourceAccount StringEquals "
         "AWS::AccountId if aws:SourceArn StringEquals KeyScheduleGroup.Arn",

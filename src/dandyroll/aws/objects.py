@@ -108,15 +108,8 @@ class S3ObjectStore:
             )
 
     def get(self, key: str) -> bytes:
-        with _our_errors(key):
-            try:
-                return bytes(obstore.get(self._store, key).bytes())
-            except PermissionDeniedError:
-                # What S3 says of an absent object to whom it lets list no more than a prefix is
-                # not written anywhere. To list is allowed here, and it tells the two apart.
-                if key in self.list(key):
-                    raise
-                raise NotFound(f"There is no object {key}.") from None
+        with _our_errors(key), self._absent_or_denied(key):
+            return bytes(obstore.get(self._store, key).bytes())
 
     def fingerprint(self, key: str) -> Fingerprint:
         """As the port has it: S3's ETag is the MD5 of what did not come in parts."""
@@ -143,7 +136,7 @@ class S3ObjectStore:
     def find(self, key: str) -> Entry | None:
         """The object as S3 knows it; None if there is none."""
         try:
-            with _our_errors(key):
+            with _our_errors(key), self._absent_or_denied(key):
                 found = obstore.head(self._store, key)
         except NotFound:
             return None
@@ -166,6 +159,17 @@ class S3ObjectStore:
                         yield Entry(found["path"], found["size"], changed_at)
                     elif found["path"] > prefix:
                         return
+
+    @contextmanager
+    def _absent_or_denied(self, key: str) -> Iterator[None]:
+        """Tell the two apart by listing. S3 calls an absent object denied to whom may not list
+        the bucket; what it does for whom may list a prefix of it, as we, is not written."""
+        try:
+            yield
+        except PermissionDeniedError:
+            if key in self.list(key):
+                raise
+            raise NotFound(f"There is no object {key}.") from None
 
     def signed_url(self, key: str, expires_in_s: int) -> str:
         """A URL by which anyone may GET the object for so many seconds."""
