@@ -4,11 +4,13 @@
 """
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 from dandyroll.api.create_upload import create_upload
 from dandyroll.api.delete_image import delete_image
@@ -20,6 +22,7 @@ from dandyroll.api.retry_image import retry_image
 from dandyroll.api.routes import Handler, answer
 from dandyroll.api.upload import upload
 from dandyroll.api_keys import mint_api_key
+from dandyroll.aws.functions import record_failure
 from dandyroll.aws.workflow import begin, go_on
 from dandyroll.errors import NotFound
 from dandyroll.intake import awaited_row, new_row
@@ -30,6 +33,7 @@ from dandyroll.ports import Home
 from tests import pictures
 
 DATA = pictures.png(90, 60)
+_one_at_a_time = threading.Lock()
 Use = Callable[[Home, Home], None]
 
 
@@ -88,6 +92,33 @@ def _process(clean: Home, faulty: Home, row: Row) -> None:
     assert found.processed == whole.changes.processed
 
 
+def fail_what_is_no_image(clean: Home, faulty: Home) -> None:
+    """Put straight into the store, so that it has no row yet."""
+    row = _a_row(clean)
+    clean.objects.put(original_key(row.image_id), b"no picture", "image/png")
+    _fail(faulty, row, "UnsupportedFormat")
+    failed = clean.catalogue.get(row.image_id)
+    assert (failed.status, failed.owner) == ("failed", "adopted")
+    assert failed.error is not None
+    assert failed.error["code"] == "unsupported_format"
+
+
+def fail_what_came_by_ticket(clean: Home, faulty: Home) -> None:
+    row = awaited_row(clean, "image/jpeg", 10, new_owner(), "trace")
+    clean.catalogue.create(row)
+    clean.objects.put(original_key(row.image_id), b"no picture", "image/jpeg")
+    _fail(faulty, row, "CorruptImage")
+    assert clean.catalogue.get(row.image_id).status == "failed"
+    assert list(clean.objects.list(original_key(row.image_id))) == []
+
+
+def _fail(faulty: Home, row: Row, error: str) -> None:
+    event = {"key": original_key(row.image_id), "trace_id": "t", "size_bytes": 10}
+    caught = {"Error": error, "Cause": "{}"}
+    with _one_at_a_time, patch.object(record_failure, "this_home", lambda: faulty):
+        record_failure.handler({**event, "error": caught}, None)
+
+
 def delete_one(clean: Home, faulty: Home) -> None:
     row = _processed(clean)
     assert ask(delete_image, faulty, row.owner, name=row.image_id).status == 204
@@ -143,6 +174,8 @@ USES: tuple[Use, ...] = (
     process_an_upload,
     process_what_came_by_ticket,
     process_what_was_put_straight,
+    fail_what_is_no_image,
+    fail_what_came_by_ticket,
     delete_one,
     find_it_deleted_meanwhile,
     try_one_again,

@@ -15,6 +15,7 @@ import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
     BaseError,
+    GenericError,
     PermissionDeniedError,
     PreconditionError,
 )
@@ -26,6 +27,7 @@ from dandyroll.errors import Conflict, NotFound, StoreUnavailable
 from dandyroll.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ClientConfig, RetryConfig
 
 _MD5 = re.compile("[0-9a-f]{32}")
@@ -149,16 +151,29 @@ class S3ObjectStore:
         """The objects that start with `prefix`, in the order of their keys, from `after` on."""
         # obstore takes whole folders as prefixes, S3 any characters of a key, as promised. So
         # ask for the folder, from just before the prefix on, and stop after the last match.
-        folder, start = prefix[: prefix.rfind("/") + 1], prefix[:-1]
+        came_to = max(prefix[:-1], after)
         with _our_errors(prefix):
-            offset = max(start, after) or None
-            for page in obstore.list(self._store, folder or None, offset=offset):
-                for found in page:
-                    if found["path"].startswith(prefix):
-                        changed_at = found["last_modified"].timestamp()
-                        yield Entry(found["path"], found["size"], changed_at)
-                    elif found["path"] > prefix:
-                        return
+            for found in self._listed(prefix[: prefix.rfind("/") + 1], came_to):
+                if found["path"].startswith(prefix):
+                    changed_at = found["last_modified"].timestamp()
+                    yield Entry(found["path"], found["size"], changed_at)
+                elif found["path"] > prefix:
+                    return
+
+    def _listed(self, folder: str, came_to: str) -> "Iterator[ObjectMeta]":
+        # obstore asks again where it is refused, but not for a page that broke off.
+        is_last_try = False
+        while True:
+            try:
+                for page in obstore.list(self._store, folder or None, offset=came_to or None):
+                    for found in page:
+                        yield found
+                        came_to, is_last_try = found["path"], False
+                return
+            except GenericError:
+                if is_last_try:
+                    raise
+                is_last_try = True
 
     @contextmanager
     def _absent_or_denied(self, key: str) -> Iterator[None]:
