@@ -143,21 +143,25 @@ def get_processed_image(aws: "EmulatedHome") -> None:
 
 def new_size_image(aws: "EmulatedHome") -> None:
     """Also where the image is deleted while the stage is at work."""
-    row = processed(aws)
-    assert row.status == "processed"
+    assert processed(aws).status == "processed"
+    data, image_id = pictures.png(), straight("png")
+    row = replace(awaited_row(aws.home, "image/png", len(data), "someone", "t"), image_id=image_id)
+    with no_events(aws):
+        aws.put_original(original_key(image_id), data)
+    aws.home.catalogue.create(row)
 
     def deleted_meanwhile(asked: str) -> Fault:
         if asked == "PUT hand-over":
-            aws.home.catalogue.delete(row.image_id)
+            aws.home.catalogue.delete(image_id)
         return "none"
 
     with (
         fault_proxy(aws.emulator, deleted_meanwhile) as faults,
         functions_by(aws, faults, "new-size-image"),
     ):
-        event = {"key": original_key(row.image_id), "trace_id": "t"}
+        event = {"key": original_key(image_id), "trace_id": "t"}
         assert invoke(aws, "new-size-image", event) == "NotFound"
-    assert versions(aws, handover_key(row.image_id, stage_name(STAGES[0]))) == []
+    assert versions(aws, handover_key(image_id, stage_name(STAGES[0]))) == []
     event = {"key": original_key(straight("png")), "trace_id": "t"}
     assert invoke(aws, "new-size-image", event) == "NotFound"
 

@@ -4,7 +4,7 @@ These open an emulator with TLS of their own unless all tests run on one: `pytes
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -69,38 +69,39 @@ def put_plain(aws: "EmulatedHome", given: dict[str, Any], data: bytes) -> int:
     return status
 
 
+Clients = Callable[[str, str], Any]
+
+
 @pytest.fixture(scope="module")
-def clients(aws: "EmulatedHome") -> Mapping[str, Any]:
-    """One who may do anything to any bucket, over TLS and `plain`.
+def clients(aws: "EmulatedHome") -> Clients:
+    """Of one who may do anything to any bucket or topic: by service, and by `tls` or `plain`.
 
     The emulator asks no policy about the account itself, whose credentials the tests have.
     """
     iam, name = aws.emulator.client("iam"), "may-do-anything"
     iam.create_user(UserName=name)
-    anything = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    anything = {"Effect": "Allow", "Action": ["s3:*", "sns:*"], "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [anything]})
-    iam.put_user_policy(UserName=name, PolicyName="s3", PolicyDocument=policy)
+    iam.put_user_policy(UserName=name, PolicyName="anything", PolicyDocument=policy)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     own = {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]}
     ways = {"tls": aws.emulator.cloud, "plain": aws.emulator.plain}
-    return {way: aws.emulator.client("s3", replace(cloud, **own)) for way, cloud in ways.items()}
+    return lambda service, way: aws.emulator.client(service, replace(ways[way], **own))
 
 
 @pytest.mark.parametrize("operation", ["put_object", "get_object", "delete_object"])
 def test_without_tls_no_object_is_touched(
-    aws: "EmulatedHome", clients: Mapping[str, Any], operation: str
+    aws: "EmulatedHome", clients: Clients, operation: str
 ) -> None:
     aws.put_original(KEY, pictures.png())
     for way, expected in (("plain", "AccessDenied"), ("tls", "")):
-        refused = refusal(clients[way], operation, Bucket=aws.settings.bucket, Key=KEY)
+        refused = refusal(clients("s3", way), operation, Bucket=aws.settings.bucket, Key=KEY)
         assert refused == expected, way
 
 
-def test_without_tls_the_bucket_is_not_listed(
-    aws: "EmulatedHome", clients: Mapping[str, Any]
-) -> None:
+def test_without_tls_the_bucket_is_not_listed(aws: "EmulatedHome", clients: Clients) -> None:
     for way, expected in (("plain", "AccessDenied"), ("tls", "")):
-        refused = refusal(clients[way], "list_objects_v2", Bucket=aws.settings.bucket)
+        refused = refusal(clients("s3", way), "list_objects_v2", Bucket=aws.settings.bucket)
         assert refused == expected, way
 
 
@@ -110,16 +111,34 @@ def test_without_tls_the_bucket_is_not_listed(
 )
 def test_each_part_of_the_policy_is_needed(
     aws: "EmulatedHome",
-    clients: Mapping[str, Any],
+    clients: Clients,
     resource: str,
     operation: str,
     key: dict[str, str],
 ) -> None:
     """Its one statement is about two resources; without either, a plain request succeeds."""
-    plain, bucket = clients["plain"], aws.settings.bucket
+    plain, bucket = clients("s3", "plain"), aws.settings.bucket
     with policy_without(aws, resource):
         assert refusal(plain, operation, Bucket=bucket, **key) == ""
     assert refusal(plain, operation, Bucket=bucket, **key) == "AccessDenied"
+
+
+@pytest.mark.parametrize("topic", ["EventsTopicArn", "AlarmsTopicArn"])
+def test_without_tls_nobody_publishes(aws: "EmulatedHome", clients: Clients, topic: str) -> None:
+    """And each topic's own statement is what denies it."""
+    sns, arn = aws.emulator.client("sns"), aws.outputs[topic]
+    message = {"TopicArn": arn, "Message": "a test"}
+    assert refusal(clients("sns", "plain"), "publish", **message) == "AuthorizationError"
+    assert refusal(clients("sns", "tls"), "publish", **message) == ""
+    whole = sns.get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"]
+    policy = json.loads(whole)
+    policy["Statement"] = [s for s in policy["Statement"] if s["Effect"] == "Allow"]
+    about = {"TopicArn": arn, "AttributeName": "Policy"}
+    sns.set_topic_attributes(**about, AttributeValue=json.dumps(policy))
+    try:
+        assert refusal(clients("sns", "plain"), "publish", **message) == ""
+    finally:
+        sns.set_topic_attributes(**about, AttributeValue=whole)
 
 
 def test_the_emulator_listens_on_this_machine_alone(aws: "EmulatedHome") -> None:
