@@ -12,7 +12,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hash
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup dev emulator sam run build test test-all check format bench docs golden lock clean
+.PHONY: help setup dev emulator sam run build test test-tls test-all check format bench docs golden lock clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,8 +104,12 @@ build: $(VENV)/.locked ## make build/functions.zip, which all Lambda functions s
 test: dev ## run the tests
 	$(BIN)/pytest -n 2 --dist loadscope
 
-test-all: dev $(SAM)/.ready ## run the tests, the slow ones too
+test-tls: dev ## run the contract and the AWS tests against the emulator with TLS
+	$(BIN)/pytest -n 2 --dist loadscope --aws tls tests/contract tests/aws
+
+test-all: dev $(SAM)/.ready ## run the tests, the slow ones too; then those of the AWS home with TLS
 	$(BIN)/pytest -n 2 --dist loadscope -m ""
+	$(MAKE) test-tls
 
 check: dev $(SAM)/.ready ## format, lint, types, layers, the AWS templates, generated docs
 	$(BIN)/ruff format --check .
@@ -129,8 +133,9 @@ bench: dev ## run the benchmarks
 docs: $(VENV)/.product ## write the generated parts of docs/
 	$(BIN)/python scripts/docs.py
 
-golden: dev ## write the golden pictures again, and say what changed
+golden: dev ## write the goldens again (pictures, who may do what on AWS), and say what changed
 	$(BIN)/python -m tests.imaging.goldens --write
+	$(BIN)/python -m tests.aws.permissions --write
 	git diff --stat
 
 # The locks hold names, versions and hashes only. uv is a maintainer's tool: nothing else needs it.

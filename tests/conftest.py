@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
 CI = os.environ.get("CI") == "true"
 
+OPEN_THEIR_OWN = {"tests/aws/test_fault_chaos.py", "tests/aws/test_tls.py"}
+"""Files whose tests take long and may do so beside the other tests of their home."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--aws",
+        choices=("plain", "tls"),
+        default="plain",
+        help="how the AWS home's emulator is reached; with tls the bucket is for TLS only",
+    )
+
 
 def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
     """Why it was skipped, as pytest keeps it: (file, line, reason)."""
@@ -50,6 +62,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeSc
     class ByHome(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
         def _split_scope(self, nodeid: str) -> str:
             path, _, name = nodeid.partition("::")
+            if path in OPEN_THEIR_OWN:
+                return path
             for home in ("aws", "local"):
                 if path.startswith(f"tests/{home}/") or f"[{home}" in name:
                     return home
@@ -58,10 +72,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeSc
     return ByHome(config, log)
 
 
+def has_tls(config: pytest.Config) -> bool:
+    """Whether the tests reach the emulator by TLS."""
+    return bool(config.getoption("--aws") == "tls")
+
+
 @pytest.fixture(scope="session")
-def emulated_home() -> "Iterator[EmulatedHome]":
+def emulated_home(request: pytest.FixtureRequest) -> "Iterator[EmulatedHome]":
     """The AWS home on the emulator; one for all tests of the group `aws`."""
     from tests.aws.emulated_home import open_emulated_home
 
-    with open_emulated_home() as home:
+    with open_emulated_home(tls=has_tls(request.config)) as home:
         yield home

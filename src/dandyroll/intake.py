@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from dandyroll.errors import Conflict, StoreUnavailable
 from dandyroll.formats import EXTENSIONS, FORMATS
-from dandyroll.keys import image_id_of, mint_image_id
+from dandyroll.keys import image_id_of, mint_image_id, next_image_id
 from dandyroll.models import Changes, Header, Row, isoformat
 from dandyroll.ports import Home
 
-_MINTS = 5  # ids that may be taken before we think the catalogue is at fault
+_IDS = 5  # that may be taken before we think the catalogue is at fault
 
 ADOPTED_OWNER = "adopted"
 """Owns what was put straight into the object store: only `admin` keys see it."""
@@ -92,14 +92,14 @@ def awaited_row(home: Home, content_type: str, size_bytes: int, owner: str, trac
 
 
 def under_free_id(home: Home, row: Row, store: Callable[[Row], Row]) -> Row:
-    """What `store` returns for the row under an id that was free, minting others as needed.
+    """What `store` returns for the row under an id that was free, its own or one after it.
 
     `store` raises `Conflict` where the id is taken. Raises `StoreUnavailable` when too many are.
     """
-    for _ in range(_MINTS):
+    for _ in range(_IDS):
         try:
             return store(row)
         except Conflict:
-            image_id = mint_image_id(datetime.now(UTC), row.image_id.rpartition(".")[2])
+            image_id = next_image_id(row.image_id)
             row = replace(row, image_id=image_id, s3_url=home.s3_url(image_id))
-    raise StoreUnavailable(f"{_MINTS} new image ids in a row were taken.", retry_after_s=1)
+    raise StoreUnavailable(f"{_IDS} new image ids in a row were taken.", retry_after_s=1)

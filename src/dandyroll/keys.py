@@ -3,6 +3,7 @@
 An id is safe in a URL, a file name and an object key as it stands, so no home ever escapes one.
 """
 
+import hashlib
 import re
 import secrets
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ def mint_image_id(now: datetime, extension: str) -> str:
     """A new id such as `upload-20250929_222931-cc1d9991.png`.
 
     Eight hex digits do collide in practice: whoever stores one creates it only if absent,
-    and mints again on `Conflict`.
+    and takes the next on `Conflict`.
     """
     return f"{first_of(now)}-{secrets.token_hex(4)}.{extension}"
 
@@ -35,6 +36,16 @@ def first_of(moment: datetime) -> str:
 def is_minted(image_id: str) -> bool:
     """Whether the id is of the form that `mint_image_id` gives."""
     return _MINTED.fullmatch(image_id) is not None
+
+
+def next_image_id(image_id: str) -> str:
+    """The id to take where that one is taken, with other digits.
+
+    Always the same one, so that an upload tried again meets what its first try has stored.
+    """
+    stem, _, extension = image_id.rpartition(".")
+    digits = hashlib.sha256(image_id.encode()).hexdigest()[:8]
+    return f"{stem[:-8]}{digits}.{extension}"
 
 
 def parse_image_id(file_name: str) -> str:

@@ -179,6 +179,16 @@ class Row:
         policy it was made under, and the beginning of its own hash. Empty where there is none."""
         return f"{self.policy}.{self.processed.etag[:16]}" if self.processed else ""
 
+    def awaits(self, row: "Row") -> bool:
+        """Whether this row, which stands, is `awaiting` what `row` is to be created for.
+
+        The same known bytes of the same owner, tried again; or the very same row, which a
+        ticket's is that was written while the answer got lost.
+        """
+        same_bytes = (self.owner, self.sha256) == (row.owner, row.sha256)
+        is_tried_again = (same_bytes and row.sha256 is not None) or self == row
+        return self.status == "awaiting" and is_tried_again
+
     def restarted(self) -> Self | None:
         """This row as it was before it failed, to be tried again; None if it has not failed.
 

@@ -49,7 +49,8 @@ class Catalogue(Protocol):
         """Write a new row; `Conflict` if its id is taken.
 
         A row that is still `awaiting` the same known bytes (`sha256`) from the same owner is
-        not a conflict but the same upload, tried again: it stays as it is.
+        not a conflict but the same upload, tried again: it stays as it is. Nor is one that is
+        `awaiting` and equal to this: that is this very write, done before.
         """
 
     def move_in(self, row: Row) -> None:

@@ -3,7 +3,6 @@
 A home opened on `Counter.cloud` works as on the emulator itself; every request of it is noted.
 """
 
-import http.client
 import json
 import math
 import threading
@@ -93,7 +92,7 @@ def counting(aws: "EmulatedHome") -> Iterator[Counter]:
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer  # noqa: N815 # http.server's names
 
         def _passed_on(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-            way = http.client.HTTPConnection("127.0.0.1", aws.emulator.port, timeout=30)
+            way = aws.emulator.connection(timeout_s=30)
             try:
                 way.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
                 for name, value in self.headers.items():
@@ -110,7 +109,7 @@ def counting(aws: "EmulatedHome") -> Iterator[Counter]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Way) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
-        counter = Counter(replace(aws.emulator.cloud, endpoint_url=url))
+        counter = Counter(replace(aws.emulator.cloud, endpoint_url=url, ca_bundle=""))
         yield counter
         server.shutdown()
 

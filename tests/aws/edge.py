@@ -6,7 +6,6 @@ the emulator's address.
 """
 
 import base64
-import http.client
 import json
 import subprocess
 import time
@@ -53,7 +52,7 @@ class Edge:
         private = signed and parts.path.startswith("/FINAL-IMAGES/")
         if private and not self.is_signed(url):
             return 403, {}, b"Refused by the edge: MissingKey or no good signature."
-        connection = http.client.HTTPConnection("127.0.0.1", self.aws.emulator.port, timeout=60)
+        connection = self.aws.emulator.connection()
         try:
             sent = {"Host": self.domain, "X-Forwarded-Proto": scheme, **(headers or {})}
             connection.request(method, target, body=body or None, headers=sent)
@@ -135,7 +134,7 @@ def _call_the_emulator(aws: EmulatedHome, distribution: str) -> None:
     api["DomainName"] = "127.0.0.1"
     api["OriginPath"] = f"/_aws/execute-api/{aws.outputs['ApiId']}/{STAGE}"
     api["CustomOriginConfig"] |= {
-        "HTTPPort": aws.emulator.port,
+        "HTTPPort": urlsplit(aws.emulator.plain.endpoint_url).port,
         "HTTPSPort": 443,  # the template leaves it to CloudFormation
         "OriginProtocolPolicy": "http-only",
     }

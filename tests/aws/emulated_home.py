@@ -1,6 +1,5 @@
 """The AWS home under test: the whole stack on the emulator, reached as clients reach it."""
 
-import http.client
 import json
 import time
 import uuid
@@ -69,7 +68,7 @@ class EmulatedHome:
         A ticket's URL is S3's own, and its path is not under the API's.
         """
         sent = {**DEFAULTS, **{name.lower(): v for name, v in (headers or {}).items()}}
-        connection = http.client.HTTPConnection("127.0.0.1", self.emulator.port, timeout=60)
+        connection = self.emulator.connection()
         try:
             api = f"/_aws/execute-api/{self.outputs['ApiId']}/{STAGE}"
             url = path if _SIGNED in path else api + path
@@ -116,6 +115,10 @@ class EmulatedHome:
                 "object": {"key": original_key(image_id), "size": 1},
             },
         }
+        return self.start_with(event)
+
+    def start_with(self, event: Mapping[str, Any]) -> str:
+        """Start an execution with an event as the rule would pass it on; its ARN."""
         started = self._machine.start_execution(
             stateMachineArn=self.outputs["PipelineArn"], input=json.dumps(event)
         )
@@ -141,6 +144,6 @@ class EmulatedHome:
 
 
 @contextmanager
-def open_emulated_home() -> Iterator[EmulatedHome]:
-    with running_emulator() as emulator:
+def open_emulated_home(*, tls: bool = False) -> Iterator[EmulatedHome]:
+    with running_emulator(tls=tls) as emulator:
         yield EmulatedHome(emulator)

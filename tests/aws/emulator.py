@@ -1,9 +1,11 @@
 """An AWS of our own for the tests: ministack in a process, and the stack deployed on it.
 
-IAM counts on it: the functions have the rights of their roles and no more. What it drops,
-`test_template.py` asserts. Two of its gaps are closed here, with the values that the template
-itself states: it takes gateway responses and reserved concurrency through its API, but not from
-CloudFormation. A third `mended_emulator.py` closes.
+IAM counts on it: the functions have the rights of their roles and no more. It runs plain, or with
+TLS, and then beside its own port it has one without, so that a plain request can be seen refused:
+`pytest --aws plain | tls`, docs/decisions/0030. What it drops, `test_template.py` asserts. Two of
+its gaps are closed here, with the values that the template itself states: it takes gateway
+responses and reserved concurrency through its API, but not from CloudFormation. More are closed in
+`mended_emulator.py`.
 """
 
 import http.client
@@ -13,14 +15,16 @@ import platform
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -55,33 +59,72 @@ _START_S, _DEPLOY_S = 30, 60
 
 @dataclass
 class Emulator:
-    """A running emulator; `cloud` is how to reach it."""
+    """A running emulator; `cloud` is how to reach it, `plain` the same without TLS.
+
+    Without TLS at all the two are equal.
+    """
 
     process: subprocess.Popen[bytes]
-    port: int
     cloud: Cloud
+    plain: Cloud
     log: Path
 
-    def client(self, service: str) -> Any:
-        """A botocore client of that AWS service."""
+    @property
+    def port(self) -> int:
+        return urlsplit(self.cloud.endpoint_url).port or 0
+
+    @property
+    def has_tls(self) -> bool:
+        return self.cloud.ca_bundle != ""
+
+    def client(self, service: str, cloud: Cloud | None = None) -> Any:
+        """A botocore client of that AWS service, one that tries nothing twice."""
+        cloud = cloud or self.cloud
         return get_session().create_client(
             service,
             region_name=REGION,
-            endpoint_url=self.cloud.endpoint_url,
-            aws_access_key_id=self.cloud.access_key_id,
-            aws_secret_access_key=self.cloud.secret_access_key,
+            endpoint_url=cloud.endpoint_url,
+            verify=cloud.ca_bundle or None,
+            aws_access_key_id=cloud.access_key_id,
+            aws_secret_access_key=cloud.secret_access_key,
             config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
         )
 
+    def connection(self, timeout_s: float = 60) -> http.client.HTTPConnection:
+        """A connection to it, for requests that no client of AWS would send."""
+        return connect(self.cloud, timeout_s)
+
+
+def connect(cloud: Cloud, timeout_s: float) -> http.client.HTTPConnection:
+    url = urlsplit(cloud.endpoint_url)
+    assert url.hostname and url.port
+    if not cloud.ca_bundle:
+        return http.client.HTTPConnection(url.hostname, url.port, timeout=timeout_s)
+    trust = ssl.create_default_context(cafile=cloud.ca_bundle)
+    return http.client.HTTPSConnection(url.hostname, url.port, timeout=timeout_s, context=trust)
+
 
 @contextmanager
-def running_emulator() -> Iterator[Emulator]:
-    """Start an emulator on a free port of 127.0.0.1; stop it, and what it started, at the end."""
+def running_emulator(*, tls: bool = False) -> Iterator[Emulator]:
+    """Start an emulator on free ports of 127.0.0.1; stop it, and what it started, at the end."""
     assert EMULATOR_PYTHON.exists(), "There is no .venv-emulator: make emulator"
     port = _free_port()
     scratch = Path(tempfile.mkdtemp(prefix="dandyroll-emulator-"))
-    endpoint = f"http://127.0.0.1:{port}"
-    cloud = Cloud(REGION, endpoint, access_key_id="test", secret_access_key="test")
+    cloud = plain = Cloud(
+        REGION, f"http://127.0.0.1:{port}", access_key_id="test", secret_access_key="test"
+    )
+    if tls:
+        cert, key = _make_certificate(scratch)
+        cloud = replace(cloud, endpoint_url=f"https://127.0.0.1:{port}", ca_bundle=str(cert))
+        plain_bind = f"127.0.0.1:{_free_port()}"
+        plain = replace(plain, endpoint_url=f"http://{plain_bind}")
+        with_tls = {
+            "USE_SSL": "1",
+            "MINISTACK_SSL_CERT": str(cert),
+            "MINISTACK_SSL_KEY": str(key),
+            "AWS_CA_BUNDLE": str(cert),  # the functions trust it
+            "PLAIN_HTTP_BIND": plain_bind,
+        }
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(scratch),
@@ -95,22 +138,23 @@ def running_emulator() -> Iterator[Emulator]:
         "SFN_WAIT_SCALE": "0.1",
         "MINISTACK_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ENDPOINT_URL": cloud.endpoint_url,
         "AWS_ACCESS_KEY_ID": cloud.access_key_id,
         "AWS_SECRET_ACCESS_KEY": cloud.secret_access_key,
         "EMULATOR_PYTHON": str(EMULATOR_PYTHON),
+        **(with_tls if tls else {}),
     }
     log = scratch / "emulator.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(EMULATOR_PYTHON), str(Path(__file__).with_name("mended_emulator.py"))],
+            [str(EMULATOR_PYTHON), "-P", str(Path(__file__).with_name("mended_emulator.py"))],
             env=environment,
             cwd=scratch,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # its functions' processes are in its group
         )
-    emulator = Emulator(process, port, cloud, log)
+    emulator = Emulator(process, cloud, plain, log)
     try:
         _wait_until_healthy(emulator)
         yield emulator
@@ -150,8 +194,9 @@ def deploy(emulator: Emulator, **more: str) -> dict[str, str]:
     outputs = {o["OutputKey"]: o["OutputValue"] for o in _stack(cloudformation)["Outputs"]}
     body = cloudformation.get_template(StackName=STACK, TemplateStage="Processed")["TemplateBody"]
     template = body if isinstance(body, dict) else json.loads(body)
-    _allow_plain_http(s3, outputs["BucketName"])
-    _let_topics_be(emulator, outputs)
+    if not emulator.has_tls:
+        _allow_plain_http(s3, outputs["BucketName"])
+        _let_topics_be(emulator, outputs)
     _hold_mail(emulator)
     _put_gateway_responses(emulator, outputs["ApiId"], template["Resources"])
     _put_concurrency(emulator, template["Resources"])
@@ -159,7 +204,7 @@ def deploy(emulator: Emulator, **more: str) -> dict[str, str]:
 
 
 def _allow_plain_http(s3: Any, bucket: str) -> None:
-    """Take TLS only out of the bucket's policy: there is none here."""
+    """Take TLS only out of the bucket's policy: it denies all else."""
     policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
     allowing = [s for s in policy["Statement"] if s["Sid"] != "TlsOnly"]
     s3.delete_bucket_policy(Bucket=bucket)
@@ -269,7 +314,7 @@ def _wait_until_healthy(emulator: Emulator) -> None:
     deadline_s = time.monotonic() + _START_S
     while time.monotonic() < deadline_s:
         assert emulator.process.poll() is None, emulator.log.read_text("utf-8")
-        connection = http.client.HTTPConnection("127.0.0.1", emulator.port, timeout=2)
+        connection = emulator.connection(timeout_s=2)
         try:
             connection.request("GET", "/_ministack/health")
             connection.getresponse()
@@ -282,15 +327,21 @@ def _wait_until_healthy(emulator: Emulator) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the emulator; then whatever of its process group is left."""
-    process.terminate()
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    """End the emulator and all of its process group. It has nothing to put in order."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for this machine alone, and its key. It signs nothing but itself."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    name = "-subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
+    leaf = "-addext basicConstraints=critical,CA:FALSE"  # obstore takes no authority as a server
+    command = f"{new} {name} {leaf} -keyout {key} -out {cert}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    return cert, key
 
 
 def _free_port() -> int:

@@ -13,7 +13,8 @@ from botocore.httpsession import URLLib3Session
 
 from dandyroll.aws.cloud import Cloud
 
-Fault = Callable[[AWSPreparedRequest], AWSResponse]
+Fault = Callable[[AWSPreparedRequest, URLLib3Session], AWSResponse]
+"""What becomes of a request; the session would send it."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,24 @@ class FaultyCloud(Cloud):
     def _meddle(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
         operation = event_name.rpartition(".")[2]
         fault = next(self.faults.get(operation, iter(())), None)
-        return fault(request) if fault else None
+        sender = URLLib3Session(verify=self.ca_bundle or True)
+        return fault(request, sender) if fault else None
 
 
 def refused(status: int, code: str) -> Fault:
     """Nothing is done; AWS says why."""
-    return lambda request: answered(request, status, {"message": code}, code)
+    return lambda request, _: answered(request, status, {"message": code}, code)
 
 
-def lost(request: AWSPreparedRequest) -> AWSResponse:
+def lost(request: AWSPreparedRequest, sender: URLLib3Session) -> AWSResponse:
     """It is done, and nobody hears of it."""
-    URLLib3Session().send(request)
+    sender.send(request)
     raise ReadTimeoutError(endpoint_url=request.url)
 
 
-def interrupted(request: AWSPreparedRequest) -> AWSResponse:
+def interrupted(request: AWSPreparedRequest, sender: URLLib3Session) -> AWSResponse:
     """Ctrl-C, after it was done."""
-    URLLib3Session().send(request)
+    sender.send(request)
     raise KeyboardInterrupt
 
 

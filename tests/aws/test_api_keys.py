@@ -158,7 +158,7 @@ def test_usage_is_told_by_day(bench: Bench) -> None:
     (entry,) = [entry for entry in bench.entries() if entry["value"] == used.value]
     asked = []
 
-    def counts(request: Any) -> Any:
+    def counts(request: Any, _: Any) -> Any:
         asked.append(request.url.partition("/usageplans/")[2])
         log = [[0, 0]] * 27 + [[7, 0], [0, 0], [5, 0]]
         return answered(request, 200, {"values": {entry["id"]: log}})

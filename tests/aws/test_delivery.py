@@ -27,12 +27,13 @@ from tests.aws.emulated_home import EmulatedHome
 from tests.aws.emulator import STACK, running_emulator
 from tests.aws.test_flow import settled, straight
 from tests.aws.test_stack import operators_shell
+from tests.conftest import has_tls
 from tests.contract.client import Client
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[EmulatedHome]:
-    with running_emulator() as emulator:
+def aws(request: pytest.FixtureRequest) -> Iterator[EmulatedHome]:
+    with running_emulator(tls=has_tls(request.config)) as emulator:
         key = ensure_key(emulator.cloud, STACK, "key-a")
         yield EmulatedHome(emulator, Cdn="key-a", CdnKeyA=key)
 
@@ -150,7 +151,7 @@ def policy_for(aws: EmulatedHome, distribution: str) -> Iterator[None]:
     """Meanwhile the bucket's policy names another distribution."""
     s3, bucket = aws.emulator.client("s3"), aws.outputs["BucketName"]
     before = s3.get_bucket_policy(Bucket=bucket)["Policy"]
-    (statement,) = json.loads(before)["Statement"]
+    (statement,) = [s for s in json.loads(before)["Statement"] if s["Sid"] == "CdnOnly"]
     arn = statement["Condition"]["StringEquals"]["aws:SourceArn"]
     changed = before.replace(arn, f"{arn.rpartition('/')[0]}/{distribution}")
     s3.put_bucket_policy(Bucket=bucket, Policy=changed)

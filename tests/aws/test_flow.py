@@ -1,6 +1,5 @@
 """The whole AWS home on the emulator, where the contract suite cannot look."""
 
-import http.client
 import json
 import time
 import uuid
@@ -130,8 +129,8 @@ def test_too_large_an_answer_is_fetched_from_the_store(aws: "EmulatedHome") -> N
     answer = Client.new(aws, frozenset({"admin"})).original(image_id)
     assert answer.status == 303
     url = urlsplit(answer.headers["location"])
-    assert (url.scheme, url.port) == ("http", aws.emulator.port)
-    connection = http.client.HTTPConnection("127.0.0.1", aws.emulator.port, timeout=30)
+    assert f"{url.scheme}://{url.netloc}" == aws.emulator.cloud.endpoint_url
+    connection = aws.emulator.connection(timeout_s=30)
     connection.request("GET", f"{url.path}?{url.query}")
     assert connection.getresponse().read() == data
     connection.close()

@@ -3,7 +3,6 @@
 The emulator drops lifecycles; the template is held to them here, with its parameters filled in.
 """
 
-import http.client
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -181,7 +180,7 @@ def test_a_browser_is_told_whether_its_page_may(
     emulated_home: "EmulatedHome", client: Client, origin: str, may: bool
 ) -> None:
     url = urlsplit(ticket(client, 100)["url"])
-    connection = http.client.HTTPConnection("127.0.0.1", emulated_home.emulator.port, timeout=10)
+    connection = emulated_home.emulator.connection(timeout_s=10)
     headers = {
         "Origin": origin,
         "Access-Control-Request-Method": "PUT",

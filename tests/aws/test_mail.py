@@ -1,6 +1,5 @@
 """Mail through SES: the emulator keeps it, and takes it only from a sender it knows."""
 
-import http.client
 import json
 import time
 from collections.abc import Iterator
@@ -43,7 +42,7 @@ def verified(aws: "EmulatedHome") -> Iterator[None]:
 
 def sent(aws: "EmulatedHome") -> list[dict[str, Any]]:
     """All mail that the emulator has taken."""
-    connection = http.client.HTTPConnection("127.0.0.1", aws.emulator.port, timeout=30)
+    connection = aws.emulator.connection(timeout_s=30)
     try:
         connection.request("GET", "/_ministack/ses/messages")
         found: dict[str, Any] = json.loads(connection.getresponse().read())

@@ -1,14 +1,17 @@
 """Each permission of a role is needed: taken away alone, it is missed.
 
-What the emulator does not enforce, the roles of the machine and of the rule, `test_template.py`
-asserts.
+What the emulator does not enforce, the roles of machine, rule and scheduler, is asserted in
+`test_permissions.py`; the bucket's policy is tried in `test_tls.py`.
 """
 
+import hashlib
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,11 +19,12 @@ import pytest
 from dandyroll.aws.home import open_upkeep
 from dandyroll.errors import NotFound
 from dandyroll.intake import awaited_row
-from dandyroll.keys import handover_key, original_key
-from dandyroll.models import Limits, Row
+from dandyroll.keys import handover_key, mint_image_id, next_image_id, original_key
+from dandyroll.models import Claim, Limits, Row
 from dandyroll.pipeline import STAGES, first_job, run, stage_name
 from tests import pictures
 from tests.aws.emulator import STACK
+from tests.aws.fault_proxy import Fault, fault_proxy, functions_by
 from tests.aws.subscriber import subscribed
 from tests.aws.test_flow import settled, straight
 from tests.aws.test_sweep import forget_all, no_events
@@ -37,17 +41,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 _BY_LAMBDA = "what Lambda itself does in the function's name the emulator asks no leave for"
-_SAYS_404 = "the emulator says 404 of an absent object without it too; AWS then says 403"
 UNSEEN: Mapping[tuple[str, str], str] = {
-    ("upload-image", "dynamodb:DeleteItem"): "only where a new id meets another's object",
-    ("upload-image", "s3:GetObject"): "the same",
-    ("create-upload", "dynamodb:GetItem"): "only where a new id is taken",
-    ("new-size-image", "s3:DeleteObjectVersion"): "only where an image is deleted meanwhile",
-    ("new-size-image", "s3:ListBucketVersions"): "the same",
-    ("get-image-metadata", "s3:ListBucket"): _SAYS_404,
-    ("get-processed-image", "s3:ListBucket"): _SAYS_404,
-    ("new-size-image", "s3:ListBucket"): _SAYS_404,
-    ("add-watermark", "s3:ListBucket"): _SAYS_404,
     ("mail-events", "ses:SendEmail"): "the emulator knows neither identities nor ses:FromAddress",
 } | {
     (function, action): _BY_LAMBDA
@@ -64,14 +58,34 @@ UNSEEN: Mapping[tuple[str, str], str] = {
 
 
 def upload_image(aws: "EmulatedHome") -> None:
-    Client.new(aws).upload(pictures.png(), "image/png", Idempotency_Key="k")
+    """Also where the id it is to have is that of an object without a row."""
+    client, body, now = Client.new(aws), pictures.png(), int(time.time())
+    taken, fingerprint = mint_image_id(datetime.now(UTC), "png"), hashlib.sha256(body).hexdigest()
+    aws.put_original(original_key(taken), pictures.png(seed=2))
+    assert settled(aws, taken, timeout_s=10).status == "processed"
+    aws.home.catalogue.delete(taken)
+    broken_off = Claim(client.owner, "k", "gone", fingerprint, taken, now, now + 600)
+    aws.home.catalogue.claim(broken_off, now)
+    image_id = client.upload(body, "image/png", Idempotency_Key="k")
+    assert image_id == next_image_id(taken)
+    with pytest.raises(NotFound):
+        aws.home.catalogue.get(taken)
 
 
 def create_upload(aws: "EmulatedHome") -> None:
+    """Also where the answer to each write gets lost once."""
     client, data = Client.new(aws), pictures.png()
     given = ticket(client, len(data))
     assert put(client, given, data).status == 200
     assert settled(aws, given["image_id"], timeout_s=10).status == "processed"
+    fates = itertools.cycle(("cut after", "none"))
+
+    def lost_once(asked: str) -> Fault:
+        return next(fates) if asked == "PutItem" else "none"
+
+    with fault_proxy(aws.emulator, lost_once) as faults, functions_by(aws, faults, "create-upload"):
+        assert ticket(client, len(data))["image_id"] != given["image_id"]
+        assert faults.of_kind("cut after")
 
 
 def list_images(aws: "EmulatedHome") -> None:
@@ -99,17 +113,20 @@ def retry_image(aws: "EmulatedHome") -> None:
 def sweep(aws: "EmulatedHome") -> None:
     forget_all(open_upkeep(aws.settings, aws.emulator.cloud))
     catalogue, data = aws.home.catalogue, pictures.png()
-    lost, never = straight("png"), straight("png")
+    lost, never, just_come = straight("png"), straight("png"), straight("png")
     with no_events(aws):
         aws.put_original(original_key(lost), data)
+        aws.put_original(original_key(just_come), data)
     declared = awaited_row(aws.home, "image/png", len(data), "someone", "t")
     long_ago = replace(declared, uploaded_at=declared.uploaded_at - 24 * 60 * 60)
     catalogue.create(replace(long_ago, image_id=lost, status="uploaded"))
     catalogue.create(replace(long_ago, image_id=never))
+    catalogue.create(replace(long_ago, image_id=just_come))
     assert invoke(aws, "sweep", {}) == ""
     assert settled(aws, lost, timeout_s=10).status == "processed"
     with pytest.raises(NotFound):
         catalogue.get(never)
+    assert catalogue.get(just_come).status == "awaiting"
 
 
 def get_image_metadata(aws: "EmulatedHome") -> None:
@@ -125,7 +142,26 @@ def get_processed_image(aws: "EmulatedHome") -> None:
 
 
 def new_size_image(aws: "EmulatedHome") -> None:
+    """Also where the image is deleted while the stage is at work."""
     assert processed(aws).status == "processed"
+    data, image_id = pictures.png(), straight("png")
+    row = replace(awaited_row(aws.home, "image/png", len(data), "someone", "t"), image_id=image_id)
+    with no_events(aws):
+        aws.put_original(original_key(image_id), data)
+    aws.home.catalogue.create(row)
+
+    def deleted_meanwhile(asked: str) -> Fault:
+        if asked == "PUT hand-over":
+            aws.home.catalogue.delete(image_id)
+        return "none"
+
+    with (
+        fault_proxy(aws.emulator, deleted_meanwhile) as faults,
+        functions_by(aws, faults, "new-size-image"),
+    ):
+        event = {"key": original_key(image_id), "trace_id": "t"}
+        assert invoke(aws, "new-size-image", event) == "NotFound"
+    assert versions(aws, handover_key(image_id, stage_name(STAGES[0]))) == []
     event = {"key": original_key(straight("png")), "trace_id": "t"}
     assert invoke(aws, "new-size-image", event) == "NotFound"
 

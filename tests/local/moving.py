@@ -1,7 +1,7 @@
 """Homes to be copied: filled with all that a home can hold, and looked at from outside."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,14 +96,19 @@ def refuse(upkeep: Upkeep, image_id: str, data: bytes, sha256: str | None) -> No
 Contents = dict[str, tuple[dict[str, Any], str | None, str | None]]
 
 
-def contents(home: Home) -> Contents:
-    """By image id: the row but for what names its home, and what its two objects hash to."""
+def contents(home: Home, among: Collection[str] | None = None) -> Contents:
+    """By image id: the row but for what names its home, and what its two objects hash to.
+
+    Of all images, or of those `among` them.
+    """
     found: Contents = {}
     cursor: str | None = ""
     while cursor is not None:
         page = home.catalogue.list(None, None, 100, cursor)
         cursor = page.cursor
         for row in page.rows:
+            if among is not None and row.image_id not in among:
+                continue
             facts = row.to_json()
             assert facts.pop("bucket") == home.bucket
             assert str(facts.pop("s3_url")).endswith(row.image_id)

@@ -3,13 +3,22 @@
 Scope: the owner of the API key. Lifetime: a day. Fingerprint: SHA-256 of the body.
 """
 
+import logging
 import re
 import secrets
 from dataclasses import dataclass
 
-from dandyroll.errors import BadParameter, IdempotencyMismatch, NotFound, UploadInFlight
+from dandyroll.errors import (
+    BadParameter,
+    IdempotencyMismatch,
+    NotFound,
+    StoreUnavailable,
+    UploadInFlight,
+)
 from dandyroll.models import Claim, Row, rank
 from dandyroll.ports import Catalogue
+
+log = logging.getLogger("dandyroll.api")
 
 HEADER = "idempotency-key"
 
@@ -44,7 +53,7 @@ def claim_upload(
     )
     if claim.fingerprint != fingerprint:
         raise IdempotencyMismatch("Expected the body this Idempotency-Key was first used with.")
-    row = _accepted(catalogue, claim.image_id)
+    row = accepted_row(catalogue, claim)
     if row is not None:
         return Claimed(claim, row)
     if claim.holder != holder:
@@ -54,9 +63,23 @@ def claim_upload(
     return Claimed(claim)
 
 
-def _accepted(catalogue: Catalogue, image_id: str) -> Row | None:
+def accepted_row(catalogue: Catalogue, claim: Claim) -> Row | None:
+    """The row of the claim's upload under the claim's id, once it was accepted.
+
+    None where there is none yet, and where another upload had that id before.
+    """
     try:
-        row = catalogue.get(image_id)
+        row = catalogue.get(claim.image_id)
     except NotFound:
         return None
-    return row if rank(row.status) >= rank("uploaded") else None
+    is_its_own = (row.owner, row.sha256) == (claim.owner, claim.fingerprint)
+    return row if is_its_own and rank(row.status) >= rank("uploaded") else None
+
+
+def end_claim(catalogue: Catalogue, claim: Claim) -> None:
+    """Let others have the key. Where the catalogue does not answer, the lease ends by itself:
+    that must not hide how the upload went."""
+    try:
+        catalogue.release(claim)
+    except StoreUnavailable as error:
+        log.warning("the lease of an Idempotency-Key is left to end: %s", error.message)

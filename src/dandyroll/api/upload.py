@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from dandyroll.api.access import authorise
 from dandyroll.api.http import Request, Response, json_response
 from dandyroll.api.idempotency import HEADER as IDEMPOTENCY_KEY
-from dandyroll.api.idempotency import claim_upload
-from dandyroll.errors import BodyTooLarge, EmptyBody, Multipart
+from dandyroll.api.idempotency import accepted_row, claim_upload, end_claim
+from dandyroll.errors import BodyTooLarge, Conflict, EmptyBody, Multipart
 from dandyroll.intake import new_row, under_free_id
 from dandyroll.keys import mint_image_id
 from dandyroll.models import Row
@@ -76,11 +76,23 @@ def _accept_once(home: Home, row: Row, data: bytes, key: str) -> Row:
     claimed = claim_upload(home.catalogue, row.owner, key, fingerprint, row.image_id, now)
     if claimed.row is not None:
         return claimed.row
+
+    def store(row: Row) -> Row:
+        try:
+            return home.accept(row, data)
+        except Conflict:  # perhaps with an earlier try of it, which came through after all
+            claim = replace(claimed.claim, image_id=row.image_id)
+            if (standing := accepted_row(home.catalogue, claim)) is None:
+                raise
+            return standing
+
+    image_id = claimed.claim.image_id
     try:
-        image_id = claimed.claim.image_id
-        return home.accept(replace(row, image_id=image_id, s3_url=home.s3_url(image_id)), data)
+        return under_free_id(
+            home, replace(row, image_id=image_id, s3_url=home.s3_url(image_id)), store
+        )
     finally:  # a failed try may be repeated at once, and a finished one after a deletion
-        home.catalogue.release(claimed.claim)
+        end_claim(home.catalogue, claimed.claim)
 
 
 def _created(row: Row) -> Response:

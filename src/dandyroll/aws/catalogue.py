@@ -41,9 +41,7 @@ class DynamoCatalogue:
         item = {**row.to_json(), **index_key(row), **entered(row, row.uploaded_at)}
         if self._table.put(item, seen=None):
             return
-        standing = self.get(row.image_id)
-        same = standing.sha256 == row.sha256 and standing.owner == row.owner
-        if standing.status != "awaiting" or not same or row.sha256 is None:
+        if not self.get(row.image_id).awaits(row):
             raise Conflict(f"There is an image {row.image_id} already.")
 
     def move_in(self, row: Row) -> None:

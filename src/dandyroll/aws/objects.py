@@ -12,7 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    GenericError,
+    PermissionDeniedError,
+    PreconditionError,
+)
 from obstore.exceptions import NotFoundError as NoSuchObject
 from obstore.store import S3Store
 
@@ -21,6 +27,7 @@ from dandyroll.errors import Conflict, NotFound, StoreUnavailable
 from dandyroll.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ClientConfig, RetryConfig
 
 _MD5 = re.compile("[0-9a-f]{32}")
@@ -103,7 +110,7 @@ class S3ObjectStore:
             )
 
     def get(self, key: str) -> bytes:
-        with _our_errors(key):
+        with _our_errors(key), self._absent_or_denied(key):
             return bytes(obstore.get(self._store, key).bytes())
 
     def fingerprint(self, key: str) -> Fingerprint:
@@ -131,7 +138,7 @@ class S3ObjectStore:
     def find(self, key: str) -> Entry | None:
         """The object as S3 knows it; None if there is none."""
         try:
-            with _our_errors(key):
+            with _our_errors(key), self._absent_or_denied(key):
                 found = obstore.head(self._store, key)
         except NotFound:
             return None
@@ -144,16 +151,40 @@ class S3ObjectStore:
         """The objects that start with `prefix`, in the order of their keys, from `after` on."""
         # obstore takes whole folders as prefixes, S3 any characters of a key, as promised. So
         # ask for the folder, from just before the prefix on, and stop after the last match.
-        folder, start = prefix[: prefix.rfind("/") + 1], prefix[:-1]
+        came_to = max(prefix[:-1], after)
         with _our_errors(prefix):
-            offset = max(start, after) or None
-            for page in obstore.list(self._store, folder or None, offset=offset):
-                for found in page:
-                    if found["path"].startswith(prefix):
-                        changed_at = found["last_modified"].timestamp()
-                        yield Entry(found["path"], found["size"], changed_at)
-                    elif found["path"] > prefix:
-                        return
+            for found in self._listed(prefix[: prefix.rfind("/") + 1], came_to):
+                if found["path"].startswith(prefix):
+                    changed_at = found["last_modified"].timestamp()
+                    yield Entry(found["path"], found["size"], changed_at)
+                elif found["path"] > prefix:
+                    return
+
+    def _listed(self, folder: str, came_to: str) -> "Iterator[ObjectMeta]":
+        # obstore asks again where it is refused, but not for a page that broke off.
+        is_last_try = False
+        while True:
+            try:
+                for page in obstore.list(self._store, folder or None, offset=came_to or None):
+                    for found in page:
+                        yield found
+                        came_to, is_last_try = found["path"], False
+                return
+            except GenericError:
+                if is_last_try:
+                    raise
+                is_last_try = True
+
+    @contextmanager
+    def _absent_or_denied(self, key: str) -> Iterator[None]:
+        """Tell the two apart by listing. S3 calls an absent object denied to whom may not list
+        the bucket; what it does for whom may list a prefix of it, as we, is not written."""
+        try:
+            yield
+        except PermissionDeniedError:
+            if key in self.list(key):
+                raise
+            raise NotFound(f"There is no object {key}.") from None
 
     def signed_url(self, key: str, expires_in_s: int) -> str:
         """A URL by which anyone may GET the object for so many seconds."""

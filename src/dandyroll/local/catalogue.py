@@ -185,8 +185,7 @@ def _create(connection: apsw.Connection, row: Row) -> None:
         check_quota(connection, row)
         _insert(connection, row)
         return
-    same_upload = (standing.owner, standing.sha256) == (row.owner, row.sha256)
-    if standing.status != "awaiting" or not same_upload or row.sha256 is None:
+    if not standing.awaits(row):
         raise Conflict(f"There is a row {row.image_id} already.")
     if row.status != "awaiting":
         _replace(connection, row)
