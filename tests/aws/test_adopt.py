@@ -11,7 +11,11 @@ from tests.aws.templates import parsed, template
 
 def test_only_what_is_retained_is_imported() -> None:
     whole, kept = template(), parsed(kept_template(find_checkout()))
-    retained = {n: r for n, r in whole["Resources"].items() if r.get("DeletionPolicy") == "Retain"}
+    retained = {
+        n: r
+        for n, r in whole["Resources"].items()
+        if r.get("DeletionPolicy") == "RetainExceptOnCreate"
+    }
     assert kept["Resources"] == retained
     assert "Transform" not in kept
     for part in ("Parameters", "Conditions"):

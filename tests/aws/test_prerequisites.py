@@ -61,7 +61,7 @@ def test_a_first_deployment_has_all_it_needs(shell: "EmulatedHome", sam: Path) -
     checks, plan = looked()
     assert {check.state for check in checks.values()} == {"ok"}
     assert list(checks) == ["template", "python", "sam", "account", "stack", "parameters", "name",
-                            "bucket", "table", "concurrency"]  # fmt: skip
+                            "bucket", "table", "logs", "concurrency"]  # fmt: skip
     assert plan is not None and plan.sam == sam and not plan.stands
     assert plan.parameters == find_checkout().parameters()
     assert checks["account"].says.startswith(f"{plan.account} in {shell.emulator.cloud.region}, as")
@@ -99,6 +99,17 @@ def test_what_an_earlier_stack_left_is_found(shell: "EmulatedHome") -> None:
     assert checks["bucket"].says == f"{bucket} is there"
 
 
+def test_log_groups_that_an_earlier_stack_left_are_named(shell: "EmulatedHome") -> None:
+    group, logs = "/aws/lambda/logged-sweep", shell.emulator.client("logs")
+    logs.create_log_group(logGroupName=group)
+    try:
+        checks, plan = looked("logged")
+    finally:
+        logs.delete_log_group(logGroupName=group)
+    assert plan is None
+    assert (checks["logs"].state, group in checks["logs"].says) == ("wrong", True)
+
+
 def test_there_is_nothing_to_adopt_where_nothing_was_left(shell: "EmulatedHome") -> None:
     checks, _ = looked("nobody", adopt=True)
     assert [checks[name].state for name in ("bucket", "table")] == ["wrong", "wrong"]
@@ -112,7 +123,7 @@ def test_a_bucket_that_may_not_be_looked_at_is_somebody_elses(
     assert (checks["bucket"].state, "another account's" in checks["bucket"].says) == ("wrong", True)
 
 
-@pytest.mark.parametrize("name", ["Upper", "two--hyphens", "-first", "x" * 41, "a_b"])
+@pytest.mark.parametrize("name", ["Upper", "two--hyphens", "-first", "x" * 33, "a_b"])
 def test_a_name_that_no_bucket_can_have_is_refused(shell: "EmulatedHome", name: str) -> None:
     checks, _ = looked(name)
     assert (checks["name"].state, name in checks["name"].says) == ("wrong", True)

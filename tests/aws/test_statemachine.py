@@ -63,11 +63,11 @@ def test_the_platforms_trouble_is_waited_out() -> None:
     for task in tasks().values():
         patient = task["Retry"][1]
         assert {
+            "Lambda.ClientExecutionTimeoutException",
             "Lambda.TooManyRequestsException",
             "Lambda.ServiceException",
             "Lambda.AWSLambdaException",
             "Lambda.SdkClientException",
-            "Lambda.Unknown",
         } == set(patient["ErrorEquals"])
         assert patient["MaxAttempts"] > task["Retry"][0]["MaxAttempts"]
         assert {"Sandbox.Timedout", "States.Timeout"} == set(failures.TIMEOUTS)

@@ -156,6 +156,9 @@ NAMED: Mapping[str, Any] = {
     "events": {"Ref": "Events"},
     "given-up": {"Fn::GetAtt": ["UndeliveredEvents", "Arn"]},
     "sender": {"Fn::Sub": "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"},
+    "sender-set": {
+        "Fn::Sub": "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/*"
+    },
 }
 """The places there are beside those in the bucket."""
 
@@ -272,7 +275,7 @@ def bucket(place: str, *actions: str) -> set[tuple[str, str]]:
             | bucket("uploaded/*", "ListBucket", "ListBucketVersions", "DeleteObjectVersion"),
         ),
         ("publish-events", STREAM | {("sns:Publish", "events")}),
-        ("mail-events", STREAM | {("ses:SendEmail", "sender")}),
+        ("mail-events", STREAM | {("ses:SendEmail", "sender"), ("ses:SendEmail", "sender-set")}),
     ],
 )
 def test_a_function_may_do_exactly_this(name: str, expected: set[tuple[str, str]]) -> None:
@@ -390,7 +393,7 @@ def test_the_index_is_the_one_that_listing_reads() -> None:
 
 @pytest.mark.parametrize("name", ["Bucket", "Table"])
 def test_a_deleted_stack_leaves_the_images(name: str) -> None:
-    assert RESOURCES[name]["DeletionPolicy"] == "Retain"
+    assert RESOURCES[name]["DeletionPolicy"] == "RetainExceptOnCreate"
     assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
 
 
@@ -418,6 +421,7 @@ ANSWERS: Mapping[str, type[errors.DandyrollError]] = {
     "THROTTLED": errors.TooManyRequests,
     "QUOTA_EXCEEDED": errors.TooManyRequests,
     "REQUEST_TOO_LARGE": errors.BodyTooLarge,
+    "INTEGRATION_FAILURE": errors.StoreUnavailable,
     "DEFAULT_4XX": errors.BadParameter,
     "DEFAULT_5XX": errors.Internal,
 }
@@ -441,7 +445,8 @@ def test_the_gateway_answers_as_the_functions_do(kind: str) -> None:
     headers = response["ResponseParameters"]["Headers"]
     assert headers["Content-Type"] == "'application/problem+json'"
     assert headers["Cache-Control"] == "'no-store'"
-    assert ("Retry-After" in headers) == (error is errors.TooManyRequests)
+    may_try_again = error in (errors.TooManyRequests, errors.StoreUnavailable)
+    assert ("Retry-After" in headers) == may_try_again
 
 
 def test_a_refused_key_hears_the_same_from_gateway_and_function() -> None:
@@ -474,6 +479,15 @@ def test_the_machine_is_logged_and_traced() -> None:
     assert of("Pipeline")["Tracing"] == {"Enabled": True}
     assert TEMPLATE["Globals"]["Function"]["Tracing"] == "Active"
     assert of("Api")["TracingEnabled"] is True
+    own = {n for n, f in FUNCTIONS.items() if f["Properties"].get("Tracing") == "PassThrough"}
+    assert own == {"sweep", "publish-events", "mail-events"}  # what no request or execution calls
+
+
+def test_the_other_type_of_machine_is_another_machine() -> None:
+    """CloudFormation replaces it, which it cannot do under the same name."""
+    name, kind = of("Pipeline")["Name"]["Fn::Sub"]
+    assert "${Kind}" in name
+    assert kind == {"Kind": {"Fn::If": ["IsExpress", "-express", ""]}}
 
 
 def test_traces_are_a_parameter_and_their_layer_another() -> None:

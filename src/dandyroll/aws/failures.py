@@ -7,7 +7,7 @@ from dandyroll import errors
 from dandyroll.errors import DandyrollError, Internal, StageTimeout, WorkerCrashed
 
 TIMEOUTS = ("Sandbox.Timedout", "States.Timeout")
-CRASHES = ("Runtime.ExitError", "Runtime.OutOfMemory")
+CRASHES = ("Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown")
 """Lambda's and Step Functions' words for what at home are `StageTimeout` and `WorkerCrashed`."""
 
 _PLATFORM = ("Lambda.", "Runtime.", "Sandbox.", "States.")

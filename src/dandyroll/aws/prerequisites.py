@@ -18,7 +18,7 @@ from dandyroll.settings import BadSetting
 
 _BUILDS_WITH = ("pip", "setuptools", "wheel")
 _LEAST_SHARED = 100  # Lambda keeps so many concurrent executions for functions that reserve none
-_LONGEST_BUCKET = 63
+_LONGEST_BUCKET, _LONGEST_RULE = 63, 32  # of S3, and of X-Ray, whose rule has the stack's name
 _GUIDE = "docs/operations.md"
 
 
@@ -215,6 +215,7 @@ def _check_plan(plan: Plan, reserved_now: int, *, adopt: bool) -> Iterator[Check
         yield name
         if name.state == "ok":
             yield from _check_kept(plan, adopt)
+            yield _check_logs(plan)
         reserved_now = 0
     yield _check_concurrency(plan, reserved_now)
     if plan.checkout.logs_requests():
@@ -229,9 +230,9 @@ def kept_names(plan: Plan) -> tuple[str, str]:
 
 def _check_name(plan: Plan) -> Check:
     bucket, _ = kept_names(plan)
-    if re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", plan.stack) and len(bucket) <= _LONGEST_BUCKET:
+    longest = min(_LONGEST_RULE, _LONGEST_BUCKET - len(bucket) + len(plan.stack))
+    if re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", plan.stack) and len(plan.stack) <= longest:
         return Check("name", "ok", plan.stack)
-    longest = _LONGEST_BUCKET - len(bucket) + len(plan.stack)
     says = f"expected a-z, 0-9 and single hyphens, at most {longest}; got {plan.stack!r}"
     return Check("name", "wrong", says, "--stack NAME: the bucket is called after it.")
 
@@ -251,8 +252,22 @@ def _check_left(what: str, name: str, stands: bool | None, adopt: bool) -> Check
         fix = "--adopt takes bucket and table over; or choose another name: --stack NAME"
         return Check(what, "wrong", f"there is a {name} of an earlier stack", fix)
     if adopt and not stands:
-        return Check(what, "wrong", f"there is no {name} to adopt", "Leave out --adopt.")
+        fix = "leave out --adopt, and delete the other of bucket and table if it holds nothing"
+        return Check(what, "wrong", f"there is no {name} to adopt", fix)
     return Check(what, "ok", f"{name} is {'there' if stands else 'free'}")
+
+
+def _check_logs(plan: Plan) -> Check:
+    """Lines that came late may have made a log group anew after its stack was deleted."""
+    prefix = f"/aws/lambda/{plan.stack}-"
+    pages = plan.cloud.client("logs").get_paginator("describe_log_groups")
+    left = [
+        g["logGroupName"] for p in pages.paginate(logGroupNamePrefix=prefix) for g in p["logGroups"]
+    ]
+    if left:
+        fix = "delete them: aws logs delete-log-group --log-group-name NAME"
+        return Check("logs", "wrong", f"left of an earlier stack: {', '.join(left)}", fix)
+    return Check("logs", "ok", f"nothing is left under {prefix}")
 
 
 def _bucket_stands(cloud: Cloud, name: str) -> bool | None:
@@ -292,7 +307,7 @@ def _check_concurrency(plan: Plan, reserved_now: int) -> Check:
         )
         return Check("concurrency", "wrong", f"{says}; at most {allowed} can be", fix)
     if total < _LEAST_SHARED:
-        says += ", which bursts will use up; uploads then wait, and the API answers 429"
+        says += ", which bursts will use up; uploads then wait, and the API answers 5xx"
         return Check("concurrency", "note", says, "Service Quotas, Lambda, Concurrent executions")
     return Check("concurrency", "ok", says)
 

@@ -24,19 +24,19 @@ _RECORD_TIMEOUT_S = 60
 
 # What every state is told of the event that began it all.
 _EVENT = "$states.context.Execution.Input"
+_CAUSE = "$states.input.error.Cause"
 _TOLD = {"key": f"{{% {_EVENT}.detail.object.key %}}", "trace_id": f"{{% {_EVENT}.id %}}"}
 
 # The platform's own trouble says nothing about the image, and passes, though what is behind it may
 # be a queue of other images: so no number of tries makes it the image's failure. Within the
-# machine's time there are not as many; the sweep goes on from there. A throttled function is
-# Lambda.TooManyRequestsException on AWS, and on the emulator Lambda.Unknown.
+# machine's time there are not as many; the sweep goes on from there.
 _PLATFORM_RETRY = {
     "ErrorEquals": [
+        "Lambda.ClientExecutionTimeoutException",
         "Lambda.TooManyRequestsException",
         "Lambda.ServiceException",
         "Lambda.AWSLambdaException",
         "Lambda.SdkClientException",
-        "Lambda.Unknown",
     ],
     "IntervalSeconds": 1,
     "MaxAttempts": 60,
@@ -60,7 +60,7 @@ def definition() -> dict[str, Any]:
             "image-failed": {
                 "Type": "Fail",
                 "Error": "{% $states.input.error.Error %}",
-                "Cause": "{% $states.input.error.Cause %}",
+                "Cause": f"{{% $exists({_CAUSE}) ? {_CAUSE} : '' %}}",  # a time limit has none
             },
             "image-gone": {"Type": "Succeed", "Comment": "Deleted before it was done."},
             "image-settled": {"Type": "Succeed", "Comment": "Done before: nothing to do."},
