@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def _kill_at_random(
         done.wait(chance.uniform(0.0, 0.4))
         victims = served.processes()
         server, victim = victims[0], chance.choice(victims)
-        os.kill(victim, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # killed before, and just being replaced
+            os.kill(victim, signal.SIGKILL)
         if victim == server:
             assert served.server is not None
             served.server.wait()

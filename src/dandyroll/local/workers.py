@@ -38,7 +38,7 @@ log = logging.getLogger("dandyroll.workers")
 T = TypeVar("T")
 
 _PROBE_TIMEOUT_S = 10
-_PROBE_TRIES = 2  # the first worker may have died of another cause than these bytes
+_PROBE_TRIES = 3  # workers may die of another cause than these bytes
 
 
 # A worker needs nothing else of the server's environment, least of all its secrets.
