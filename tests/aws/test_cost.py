@@ -356,6 +356,8 @@ def test_the_defaults_are_the_templates() -> None:
     assert plan.architecture == parameters["Architecture"]["Default"]
     assert plan.log_retention_days == parameters["LogRetentionDays"]["Default"]
     assert list(RETENTIONS_DAYS) == parameters["LogRetentionDays"]["AllowedValues"]
+    passing = {n for n, f in DEPLOYED.items() if f["Properties"].get("Tracing") == "PassThrough"}
+    assert passing == set(usage.UNTRACED)
     assert str(plan.trace_rate) == str(parameters["TraceRate"]["Default"])
 
 

@@ -23,9 +23,10 @@ class Cloud:
     access_key_id: str = ""
     secret_access_key: str = field(default="", repr=False)
     session_token: str = field(default="", repr=False)
+    read_timeout_s: int = _READ_S
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ, **given: str) -> Self:
+    def from_env(cls, environ: Mapping[str, str] = os.environ, **given: Any) -> Self:
         """What the variables say, but for what is `given`."""
         found = {
             "region": environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", "us-east-1"),
@@ -54,7 +55,7 @@ class Cloud:
             aws_session_token=self.session_token or None,
             config=Config(
                 connect_timeout=_CONNECT_S,
-                read_timeout=_READ_S,
+                read_timeout=self.read_timeout_s,
                 retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
                 max_pool_connections=32,
                 s3={"addressing_style": "path"} if self.endpoint_url else {},

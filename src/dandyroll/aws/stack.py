@@ -9,6 +9,8 @@ from typing import Self
 from dandyroll.aws.cloud import Cloud
 from dandyroll.settings import BadSetting, Settings
 
+_READ_S = 60  # a command has time, and some calls that must not be made twice are slow
+
 
 class CloudError(Exception):  # no caller of the API ever sees it, so it is not in errors.py
     """AWS refused what a command asked of it, or did not answer; the message says which."""
@@ -71,6 +73,7 @@ def operators_cloud(region: str | None = None) -> Cloud:
         access_key_id=frozen.access_key or "",
         secret_access_key=frozen.secret_key or "",
         session_token=frozen.token or "",
+        read_timeout_s=_READ_S,
     )
 
 

@@ -170,7 +170,8 @@ def _watching(month: _Month) -> Iterator[Quantity]:
     alarms, boards = usage.ALARMS * plan.alarms, usage.DASHBOARDS * plan.dashboard
     yield Quantity("alarm", "alarms", Decimal(alarms), "standing")
     yield Quantity("dashboard", "dashboards", Decimal(boards), "standing")
-    begun = _sum(month.calls.values()) - (usage.STAGES - 1) * month.images
+    traced = (count for name, count in month.calls.items() if name not in usage.UNTRACED)
+    begun = _sum(traced) - (usage.STAGES - 1) * month.images  # an execution is one
     note = f"of all that begins, one in {1 / plan.trace_rate:.0f}" if plan.trace_rate else "off"
     yield Quantity("trace", "traces", begun * plan.trace_rate, "work", note)
 

@@ -195,6 +195,9 @@ STATE_MS = 50
 EXPRESS_MIB = 64
 """The least that an Express execution is billed with; ours hold a few kilobytes."""
 
+UNTRACED = ("sweep", "publish-events", "mail-events")
+"""Functions that X-Ray records nothing of: neither a request nor an execution calls them."""
+
 KMS_CALLS_A_MONTH = 12 * 24 * 30
 """Of each function's role at most: DynamoDB keeps a table's key for five minutes, SNS a topic's."""
 
