@@ -1,6 +1,7 @@
 """`verify` and `restore` on AWS: every way in which table and bucket can be out of step."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -11,17 +12,21 @@ import pytest
 from dandyroll.aws.cloud import Cloud
 from dandyroll.aws.home import open_upkeep
 from dandyroll.aws.restore import restore_rows
+from dandyroll.aws.sweep import sweep
 from dandyroll.aws.table import PLACE, Table
 from dandyroll.aws.upkeep import Upkeep
 from dandyroll.aws.verify import Care, verify
 from dandyroll.cli import main
 from dandyroll.findings import Finding
+from dandyroll.intake import ADOPTED_OWNER, awaited_row
 from dandyroll.keys import original_key
 from dandyroll.models import Row
 from tests import pictures
 from tests.aws.emulator import STACK
 from tests.aws.test_flow import settled, straight
 from tests.aws.test_stack import operators_shell
+from tests.contract.client import Client
+from tests.contract.test_tickets import put, ticket
 
 if TYPE_CHECKING:
     from tests.aws.emulated_home import EmulatedHome
@@ -196,6 +201,48 @@ def test_rows_come_back_whose_image_is_there(
     assert kinds(upkeep, lost, READ) == []
 
 
+def test_an_image_that_was_adopted_meanwhile_gets_its_owner_back(
+    emulated_home: "EmulatedHome", upkeep: Upkeep, restored_table: str
+) -> None:
+    client = Client.new(emulated_home)
+    image_id = client.upload(pictures.png(), "image/png")
+    owned = settled(emulated_home, image_id, timeout_s=20)
+    source = Table(restored_table, emulated_home.emulator.cloud)
+    item = upkeep.table.find(image_id)
+    assert item is not None
+    assert source.put(item, seen=None)
+    upkeep.table.delete(image_id)
+    assert client.processed(image_id).status == 404
+    sweep(upkeep, int(time.time()) + 1, every_key=True)
+    adopted = settled(emulated_home, image_id, timeout_s=20)
+    assert (adopted.owner, adopted.status) == (ADOPTED_OWNER, "processed")
+    assert [done.outcome for done in restore_rows(upkeep, source)] == ["restored"]
+    assert upkeep.catalogue.get(image_id) == owned
+    assert client.row(image_id) == owned.to_json()
+    assert kinds(upkeep, owned, READ) == []
+
+
+def test_a_deleted_ticket_stays_deleted(
+    emulated_home: "EmulatedHome", upkeep: Upkeep, restored_table: str
+) -> None:
+    row = awaited_row(emulated_home.home, "image/png", 10, "someone", "trace")
+    source = Table(restored_table, emulated_home.emulator.cloud)
+    assert source.put(row.to_json(), seen=None)
+    assert [done.outcome for done in restore_rows(upkeep, source)] == ["gone"]
+
+
+def test_bytes_that_were_refused_are_not_missed(
+    emulated_home: "EmulatedHome", upkeep: Upkeep
+) -> None:
+    client, data = Client.new(emulated_home), pictures.png()[:60]
+    given = ticket(client, len(data))
+    assert put(client, given, data).status == 200
+    row = settled(emulated_home, given["image_id"], timeout_s=20)
+    assert row.status == "failed"
+    assert kinds(upkeep, row) == []
+    assert "refused" in client.original(row.image_id).json["message"]
+
+
 def test_the_commands(
     emulated_home: "EmulatedHome",
     upkeep: Upkeep,
@@ -208,6 +255,13 @@ def test_the_commands(
         monkeypatch.setenv(name, value)
     orphan = f"FINAL-IMAGES/{straight('png')}"
     upkeep.objects.put(orphan, b"left", "image/png")
+    other_table = "of-something-else"
+    emulated_home.emulator.client("dynamodb").create_table(
+        TableName=other_table,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
     # As operators have it: what is younger than ten minutes is passed over.
     main(["verify", "--aws", "--stack", STACK, "--json"])
     found = json.loads(capsys.readouterr().out)["findings"]
@@ -221,6 +275,8 @@ def test_the_commands(
         ["restore", "--from", restored_table],
         ["verify", "--forget"],
         ["restore", "--aws", "--from", "no-such-table"],
+        ["restore", "--aws", "--from", ""],
+        ["restore", "--aws", "--from", other_table],
     ):
         assert main(wrong) == 2
         assert "dandyroll: " in capsys.readouterr().err

@@ -17,6 +17,8 @@ def get_image_metadata(home: Home, request: Request) -> Response:
     row = owned_row(home, key, parse_image_id(request.params["file-name"]))
     if not request.accepts_image():
         return json_response(200, row.to_json(), Cache_Control="private, no-cache")
+    if row.sha256 is None and row.status == "failed":
+        raise NotFound("The bytes of the image were refused, or never came: there are none.")
     if row.sha256 is None:
         raise NotFound("The bytes of the image have not come.")
     if row.original_deleted_at is not None:

@@ -27,7 +27,8 @@ class Stack:
     @classmethod
     def find(cls, name: str, cloud: Cloud) -> Self:
         """Raises `CloudError` where there is none of that name, or nobody to ask."""
-        with operators_errors():
+        missing = f"Expected a stack {name} in {cloud.region}; there is none of that name there."
+        with operators_errors(does_not_exist=missing):
             found = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
         outputs = {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", ())}
         return cls(name, cloud, outputs)
@@ -57,7 +58,9 @@ def operators_cloud(region: str | None = None) -> Cloud:
     try:
         from botocore.session import get_session
     except ModuleNotFoundError:
-        raise BadSetting("Expected the extra aws: pip install 'dandyroll[aws]'") from None
+        raise BadSetting(
+            "Expected the extra aws; in a checkout: make sam; else: pip install 'dandyroll[aws]'"
+        ) from None
     session = get_session()
     with operators_errors():
         credentials = session.get_credentials()
@@ -78,11 +81,17 @@ def operators_cloud(region: str | None = None) -> Cloud:
 
 
 @contextmanager
-def operators_errors() -> Iterator[None]:
-    """What botocore raises, as `CloudError`, in AWS's own words: an operator can act on them."""
+def operators_errors(does_not_exist: str = "") -> Iterator[None]:
+    """What botocore raises, as `CloudError`, in AWS's own words: an operator can act on them.
+
+    But for what `does_not_exist`, where there are better words for that.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise CloudError(str(error)) from error
+        says = str(error)
+        raise CloudError(
+            does_not_exist if does_not_exist and "does not exist" in says else says
+        ) from error

@@ -101,7 +101,8 @@ def _examine(upkeep: Upkeep, item: dict[str, Any], read: bool) -> list[Finding]:
     if row.status == "awaiting":  # its bytes may never come
         return found
     gone = []
-    if row.original_deleted_at is None:
+    refused = row.status == "failed" and row.sha256 is None  # a ticket's bytes, then deleted
+    if row.original_deleted_at is None and not refused:
         expected = (row.size_bytes, row.sha256 or "")
         gone += _compare(upkeep, row, original_key(row.image_id), expected, "original", read)
     if row.status == "processed":
