@@ -214,7 +214,7 @@ def _allow_plain_http(s3: Any, bucket: str) -> None:
 
 def _machine() -> str:
     """The state machine, but for one name: a throttled function is `Lambda.Unknown` here."""
-    machine = statemachine.definition()
+    machine = json.loads(statemachine.text())
     for state in machine["States"].values():
         for retry in state.get("Retry", ()):
             names = [name for name in retry["ErrorEquals"] if name != "Lambda.Unknown"]

@@ -149,11 +149,15 @@ def test_what_has_no_row_is_adopted_or_removed(
     (adopted,) = about(upkeep, row, REPAIR)
     assert adopted.repaired
     assert settled(emulated_home, row.image_id, timeout_s=20).status == "processed"
-    orphan = f"FINAL-IMAGES/{straight('png')}"
-    upkeep.objects.put(orphan, b"left", "image/png")
-    (removed,) = [f for f in verify(upkeep, REPAIR) if f.what == orphan]
-    assert (removed.kind, removed.repaired) == ("rendition-ownerless", "removed")
-    assert upkeep.objects.find(orphan) is None
+    image_id = straight("png")  # of one image there may be several renditions
+    for orphan in (f"FINAL-IMAGES/{image_id}", f"FINAL-IMAGES/small/{image_id}"):
+        upkeep.objects.put(orphan, b"left", "image/png")
+        (removed,) = [f for f in verify(upkeep, REPAIR) if f.what == orphan]
+        assert (removed.kind, removed.repaired) == ("rendition-ownerless", "removed")
+        assert upkeep.objects.find(orphan) is None
+    for orphan in (f"FINAL-IMAGES/{image_id}", f"FINAL-IMAGES/small/{image_id}"):
+        upkeep.objects.put(orphan, b"left", "image/png")
+    assert len([f for f in verify(upkeep, REPAIR) if image_id in f.what]) == 2
 
 
 # --- restore

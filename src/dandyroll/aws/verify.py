@@ -179,7 +179,7 @@ def _originals(upkeep: Upkeep, entries: list[Entry], repair: bool) -> Iterator[F
 
 def _renditions(upkeep: Upkeep, entries: list[Entry], repair: bool) -> Iterator[Finding]:
     ids = [entry.key.rpartition("/")[2] for entry in entries]
-    there = upkeep.table.find_all(ids)
+    there = upkeep.table.find_all([*{image_id for image_id in ids if image_id}])
     for image_id, entry in zip(ids, entries, strict=True):
         if image_id not in there and upkeep.objects.find(entry.key):
             done = _delete(upkeep, entry, repair)
