@@ -10,6 +10,7 @@ from typing import Protocol
 
 from dandyroll.events import Event
 from dandyroll.fingerprint import Fingerprint
+from dandyroll.formats import CONTENT_TYPES
 from dandyroll.models import Changes, Claim, Header, Page, Row, SignedUrl, Status, Ticket
 from dandyroll.policy import Policy
 from dandyroll.settings import Settings
@@ -154,7 +155,8 @@ class Home:
     from where it is too big for this home to answer with, else None; it may raise `NotFound` where
     there is no such object. `delivery` is the network that renditions can be fetched from, in a
     home that has one before it. `bucket` and `s3_url` (of an image id) name where originals are, as
-    rows tell it.
+    rows tell it. `formats` are those that can be decoded here, as `formats.CONTENT_TYPES` names
+    them.
     """
 
     objects: ObjectStore
@@ -170,3 +172,4 @@ class Home:
     policy: Policy
     settings: Settings
     delivery: Delivery | None = None
+    formats: Sequence[str] = tuple(CONTENT_TYPES)

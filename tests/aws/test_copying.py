@@ -328,6 +328,7 @@ def test_beside_running_servers(still: Operator, tmp_path: Path) -> None:
         (("--to", "aws", "--data", "nowhere"), "expected a catalogue.db"),
         (("--to", "here", "--data", "there"), "--data: expected with --to aws only"),
         (("--to", "new", "--stack", "nobodys"), "nobodys"),
+        (("--to", "s3://bucket"), "--to: expected aws, or a data folder of this machine"),
         (("--to", "."), "expected a data folder, or a new or empty one"),
     ],
 )

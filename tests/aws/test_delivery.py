@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from dandyroll.aws import cdn_keys
 from dandyroll.aws.cdn import CloudFront
 from dandyroll.aws.cdn_keys import drop_key, ensure_key
 from dandyroll.aws.home import open_home
 from dandyroll.aws.page import FILES, publish_page
-from dandyroll.aws.stack import CloudError, Stack
+from dandyroll.aws.stack import CloudError, Stack, stack_parameters
 from dandyroll.cli import main
 from dandyroll.errors import NotFound, StoreUnavailable
 from dandyroll.keys import handover_key, original_key, rendition_key
@@ -369,7 +370,9 @@ def test_a_key_is_made_once_and_its_private_half_stays(
     given = []
     for _ in range(2):
         assert main(["cdn", "key", "key-b", "--stack", "another"]) == 0
-        given.append(capsys.readouterr().out)
+        out, err = capsys.readouterr()
+        given.append(out)
+        assert "there is no stack another yet" in err
     assert given[0] == given[1]
     assert given[0].startswith("CdnKeyB=MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE")
     kept = aws.emulator.client("ssm").get_parameter(
@@ -386,6 +389,30 @@ def test_the_key_that_signs_is_not_dropped(aws: EmulatedHome) -> None:
     with pytest.raises(CloudError, match="deploy with Cdn=key-b before"):
         drop_key(aws.emulator.cloud, STACK, "key-a")
     assert ensure_key(aws.emulator.cloud, STACK, "key-a")
+
+
+def test_what_the_stack_still_trusts_is_not_dropped(
+    aws: EmulatedHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever Parameter Store says: it is the stack's parameters that count."""
+    cloud = aws.emulator.cloud
+    ensure_key(cloud, "trusting", "key-a")
+    given = {"Cdn": "key-a", "CdnKeyA": "a", "CdnKeyB": ""}
+    monkeypatch.setattr(cdn_keys, "stack_parameters", lambda name, cloud: given)
+    with pytest.raises(CloudError, match="key-a signs the URLs now"):
+        drop_key(cloud, "trusting", "key-a")
+    given |= {"Cdn": "key-b", "CdnKeyB": "b"}
+    with pytest.raises(CloudError, match="trusting still trusts key-a: deploy with CdnKeyA="):
+        drop_key(cloud, "trusting", "key-a")
+    given["Cdn"] = "off"
+    assert drop_key(cloud, "trusting", "key-a")
+
+
+def test_the_stacks_own_parameters_are_what_is_asked(aws: EmulatedHome) -> None:
+    cloud = aws.emulator.cloud
+    given = stack_parameters(STACK, cloud)
+    assert given is not None and given["Cdn"] == "key-a" and given["CdnKeyA"]
+    assert stack_parameters("nobodys", cloud) is None
 
 
 def test_what_is_no_such_key_is_said(aws: EmulatedHome) -> None:

@@ -180,9 +180,12 @@ def test_a_new_stack_adopts_what_an_earlier_one_left(
 
 
 def test_a_deployment_that_fails_says_so(shell: dict[str, str], checkout: Path) -> None:
-    command = dandyroll_deploy(checkout, "failing")
+    template = checkout / "deploy" / "template.yaml"
+    text, right = template.read_text("utf-8"), "LogRetentionDays: {Type: Number, Default: 30,"
+    assert right in text  # one that is given is refused before: here it is the template's own
+    template.write_text(text.replace(right, right.replace("30", "2")), "utf-8")
     done = subprocess.run(
-        [*command, "--parameter", "LogRetentionDays=2"],
+        dandyroll_deploy(checkout, "failing"),
         env=shell, cwd=checkout, stdin=subprocess.DEVNULL, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 2

@@ -134,10 +134,48 @@ def test_a_parameter_that_there_is_not_is_refused(shell: "EmulatedHome") -> None
     checks, _ = looked(StageConcurency="3")
     assert checks["parameters"].fix == "Did you mean StageConcurrency?"
     checks, _ = looked(StageConcurrency="many")
+    assert "expected a number of at least 0" in checks["parameters"].says
+    checks, _ = looked(StageConcurrency="1.5")
     assert "expected a whole number" in checks["parameters"].says
     assert "concurrency" not in checks
     checks, _ = looked(Runtime="provided.al2023")
     assert checks["parameters"].fix == "Runtime=python3.13"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "says"),
+    [
+        ("WorkflowType=FAST", "expected one of STANDARD, EXPRESS; got 'FAST'"),
+        ("LogRetentionDays=2", "expected one of 1, 3, 5, 7, 14,"),
+        ("Dashboard=yes", "expected one of true, false; got 'yes'"),
+        ("SweepEveryMinutes=31", "expected a number of at least 2 and at most 30; got '31'"),
+        ("SweepEveryMinutes=1", "at least 2"),
+        ("TraceRate=often", "expected a number of at least 0 and at most 1; got 'often'"),
+        ("GlacierDays=-1", "expected a number of at least 0; got '-1'"),
+        ("Stage=V 1", "expected what matches ^[a-z0-9]+$; got 'V 1'"),
+        ("MailFrom=me", "expected what matches"),
+        ("CdnKeyA=short", "expected what matches"),
+    ],
+)
+def test_a_value_that_the_template_refuses_is_refused_before(parameter: str, says: str) -> None:
+    name, _, value = parameter.partition("=")
+    check = prerequisites._check_parameters({name: value}, find_checkout())
+    assert check.state == "wrong" and check.fix
+    assert f"{name}: " in check.says and says in check.says
+
+
+def test_every_limit_of_the_template_is_known_and_its_defaults_are_within() -> None:
+    words = ("Type", "AllowedValues", "AllowedPattern", "MinValue", "MaxValue")
+    limits = find_checkout().limits()
+    for name, parameter in template()["Parameters"].items():
+        told = {word: parameter[word] for word in words if word in parameter}
+        assert limits[name] == {
+            word: list(map(str, value)) if isinstance(value, list) else str(value)
+            for word, value in told.items()
+        }
+        assert prerequisites._expected(limits[name], str(parameter["Default"])) == ""
+    mail = prerequisites._expected(limits["MailFrom"], "me@shop.example")
+    assert (mail, prerequisites._expected(limits["TraceRate"], "0.05")) == ("", "")
 
 
 def test_more_concurrency_than_the_account_has_is_refused(shell: "EmulatedHome") -> None:

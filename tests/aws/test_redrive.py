@@ -95,10 +95,10 @@ def test_what_the_queue_holds_is_started_and_leaves_it(
         ids = [client.upload(pictures.png(), "image/png") for _ in range(3)]
     for image_id in ids * 4:  # more than come in one answer
         keep(aws, json.dumps(event_of(aws, image_id)))
-    assert redrive(capsys) == (0, {"events": {"started": 12, "failed": 0}})
+    assert redrive(capsys) == (0, {"events": {"started": 12, "failed": 0, "left": 0}})
     assert {settled(aws, image_id).status for image_id in ids} == {"processed"}
     assert left(aws) == 0
-    assert redrive(capsys) == (0, {"events": {"started": 0, "failed": 0}})
+    assert redrive(capsys) == (0, {"events": {"started": 0, "failed": 0, "left": 0}})
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,12 @@ def test_what_is_no_event_of_ours_stays_and_is_told(
     keep(aws, body.replace("BUCKET", aws.settings.bucket))
     assert main(["redrive"]) == 1
     out, err = capsys.readouterr()
-    assert out == "events: 0 started, 1 failed\n"
+    assert out == "events: 0 started, 1 failed, 1 left\n"
     assert "Expected an event of an object under uploaded/" in err
+    assert main(["redrive"]) == 1  # though nobody sees it now
+    out, err = capsys.readouterr()
+    assert out == "events: 0 started, 0 failed, 1 left\n"
+    assert "1 messages left, 1 of them hidden" in err
     assert left(aws) == 1
 
 
@@ -176,7 +180,7 @@ def test_images_that_failed_by_no_fault_of_theirs_are_tried_again(
     theirs = failed(aws, "corrupt_image", sha256="0" * 64)
     refused = failed(aws, "unsupported_format")
     expected = {
-        "events": {"started": 0, "failed": 0},
+        "events": {"started": 0, "failed": 0, "left": 0},
         "failed_images": {"started": 5, "failed": 0},
     }
     assert redrive(capsys, "--failed") == (0, expected)
@@ -204,7 +208,7 @@ def test_an_image_that_could_not_be_started_has_failed_as_before(
     monkeypatch.setattr(Executions, "start_with", _unable)
     assert main(["redrive", "--failed"]) == 1
     out, err = capsys.readouterr()
-    assert out == "events: 0 started, 0 failed\nfailed images: 0 started, 1 failed\n"
+    assert out == "events: 0 started, 0 failed, 0 left\nfailed images: 0 started, 1 failed\n"
     assert row.image_id in err
     assert aws.home.catalogue.get(row.image_id) == row
 
@@ -227,10 +231,11 @@ def test_what_is_asked_wrongly_is_told(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["redrive", "--since", "7d"]) == 2
     assert "--since: expected --failed beside it" in capsys.readouterr().err
     assert main(["redrive", "--stack", "elsewhere"]) == 2
-    with pytest.raises(SystemExit) as ended:
-        main(["redrive", "--failed", "--since", "yesterday"])
-    assert ended.value.code == 2
-    assert "expected a span such as 30d" in capsys.readouterr().err
+    for moment, says in (("yesterday", "span such as 30d"), ("2999-01-31", "moment that has")):
+        with pytest.raises(SystemExit) as ended:
+            main(["redrive", "--failed", "--since", moment])
+        assert ended.value.code == 2
+        assert f"expected a {says}" in capsys.readouterr().err
 
 
 def test_a_deleted_image_stays_deleted(

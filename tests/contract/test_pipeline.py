@@ -80,6 +80,9 @@ def test_heic_becomes_jpeg_or_is_a_typed_refusal(client: Client) -> None:
     if "no-heic" in client.under_test.differences:
         answer = client.send("POST", "/upload", data, Content_Type="image/heic")
         assert answer.problem == (415, "unsupported_format")
+        answer = client.send("POST", "/upload", b"no picture", Content_Type="image/heic")
+        assert answer.problem == (415, "unsupported_format")
+        assert "AVIF or SVG" in answer.json["message"]
         return
     image_id = client.upload(data, "image/heic")
     answer = client.processed(image_id)

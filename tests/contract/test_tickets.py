@@ -98,6 +98,18 @@ def test_a_bad_announcement_is_refused(
     assert announce(client, document).problem == expected
 
 
+def test_a_ticket_is_for_what_the_home_takes(client: Client) -> None:
+    answer = announce(client, {"content_type": "image/heic", "size_bytes": 7})
+    refused = announce(client, {"content_type": "text/html", "size_bytes": 7})
+    if "no-heic" in client.under_test.differences:
+        assert answer.problem == (415, "unsupported_format")
+        assert "image/avif" in refused.json["message"]
+        assert "image/heic" not in answer.json["message"] + refused.json["message"]
+    else:
+        assert answer.status == 201
+        assert "image/heic" in refused.json["message"]
+
+
 def test_a_reader_gets_no_ticket(client: Client) -> None:
     reader = Client.new(client.under_test, frozenset({"read"}))
     document = {"content_type": "image/jpeg", "size_bytes": 7}

@@ -1,6 +1,7 @@
 """Copying from home to home, whatever the homes: here two folders, which are the fast ones."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,6 +35,7 @@ ONE = "upload-20261123_120000-000000aa.jpg"
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(copying, "_WAITS_S", (0, 0))
+    monkeypatch.setattr(copying, "_DELETED_WITHIN_S", (0, 0))
 
 
 @pytest.fixture
@@ -232,8 +234,9 @@ def test_damage_at_the_source_is_told_and_not_copied(
     (outcome,) = copied(source.home, target.home)
     assert (outcome.state, outcome.code) == ("failed", "source_changed")
     path.unlink()
-    (outcome,) = copied(source.home, target.home)
-    assert (outcome.state, outcome.code) == ("failed", "source_lost")
+    for write in (True, False):  # to look tells the same
+        (outcome,) = copied(source.home, target.home, write=write)
+        assert (outcome.state, outcome.code) == ("failed", "source_lost")
     assert contents(target.home) == before
 
 
@@ -331,6 +334,35 @@ def test_a_store_that_is_away_ends_it(source: Upkeep, target: Upkeep) -> None:
             seen.append(outcome)
     assert {outcome.code for outcome in seen} == {"store_unavailable"}
     assert len(seen) == 10
+
+
+def test_who_ends_it_does_not_await_what_waits_to_try_again(
+    source: Upkeep, target: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_WAITS_S", (60,))
+    ids = fill(source, 2)
+
+    def fail(name: str, argument: Any) -> None:
+        if name == "put" and str(argument).endswith(ids[1]):
+            raise StoreUnavailable("Not this one.", retry_after_s=1)
+
+    outcomes = iter(copy_images(source.home, watched(target.home, before=fail), MOST_BYTES))
+    assert next(outcomes).image_id == ids[0]
+    begun_s = time.monotonic()
+    del outcomes  # as Ctrl-C does
+    assert time.monotonic() - begun_s < 20
+
+
+def test_a_lost_object_is_not_waited_for(
+    source: Upkeep, target: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "_WAITS_S", (60,))
+    settle(source, accept(source, ONE, pictures.jpeg(90, 60)))
+    source.objects.delete(original_key(ONE))
+    begun_s = time.monotonic()
+    (outcome,) = copied(source.home, target.home)
+    assert (outcome.state, outcome.code) == ("failed", "source_lost")
+    assert time.monotonic() - begun_s < 20
 
 
 def test_one_image_that_cannot_be_had_does_not_keep_the_others(

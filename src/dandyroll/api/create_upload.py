@@ -1,11 +1,12 @@
 """`POST /uploads`: a ticket for a file too large for `POST /upload`."""
 
 import json
+from collections.abc import Sequence
 
 from dandyroll.api.access import authorise
 from dandyroll.api.http import Request, Response, json_response
 from dandyroll.errors import BadParameter, BodyTooLarge, UnsupportedFormat
-from dandyroll.formats import FORMATS
+from dandyroll.formats import CONTENT_TYPES
 from dandyroll.intake import awaited_row, under_free_id
 from dandyroll.models import Row
 from dandyroll.ports import Home
@@ -18,7 +19,7 @@ def create_upload(home: Home, request: Request) -> Response:
     `Scope`, `BadParameter`, `UnsupportedFormat`, `BodyTooLarge`, `StoreUnavailable`.
     """
     key = authorise(request, "write")
-    content_type, size_bytes = _declared(request.body)
+    content_type, size_bytes = _declared(request.body, home.formats)
     most_bytes = home.settings.max_upload_bytes
     if size_bytes > most_bytes:
         raise BodyTooLarge(f"Expected at most {most_bytes} bytes; {size_bytes} are announced.")
@@ -40,7 +41,7 @@ def _created(home: Home, row: Row) -> Row:
     return row
 
 
-def _declared(body: bytes) -> tuple[str, int]:
+def _declared(body: bytes, formats: Sequence[str]) -> tuple[str, int]:
     try:
         document = json.loads(body)
         content_type, size_bytes = document["content_type"], document["size_bytes"]
@@ -48,6 +49,7 @@ def _declared(body: bytes) -> tuple[str, int]:
         raise BadParameter('Expected {"content_type": "image/jpeg", "size_bytes": 123}.') from None
     if type(size_bytes) is not int or size_bytes < 1:
         raise BadParameter("Expected size_bytes to be a whole number of at least 1.")
-    if not isinstance(content_type, str) or content_type not in FORMATS:
-        raise UnsupportedFormat(f"Expected a content_type out of {', '.join(FORMATS)}.")
+    taken = [CONTENT_TYPES[name] for name in formats]
+    if content_type not in taken:
+        raise UnsupportedFormat(f"Expected a content_type out of {', '.join(taken)}.")
     return content_type, size_bytes

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from dandyroll.aws.cdn import KEYS, Distribution, load_private_key, read_parameter
 from dandyroll.aws.cloud import Cloud
-from dandyroll.aws.stack import CloudError, operators_errors
+from dandyroll.aws.stack import CloudError, operators_errors, stack_parameters
 
 PARAMETERS: Mapping[str, str] = {"key-a": "CdnKeyA", "key-b": "CdnKeyB"}
 """The template's parameter for each of `cdn.KEYS`."""
@@ -43,8 +43,16 @@ def ensure_key(cloud: Cloud, stack: str, key: str) -> str:
 
 
 def drop_key(cloud: Cloud, stack: str, key: str) -> bool:
-    """Delete the private half; whether there was one. `CloudError` for the one that signs now."""
-    store = cloud.client("ssm")
+    """Delete the private half; whether there was one.
+
+    `CloudError` for one that signs now, or that the stack still trusts.
+    """
+    store, given = cloud.client("ssm"), stack_parameters(stack, cloud) or {}
+    signs_with = given.get("Cdn", "off")
+    if signs_with == _known(key):
+        raise CloudError(f"{key} signs the URLs now; deploy with Cdn={_other(key)} before.")
+    if signs_with != "off" and given.get(PARAMETERS[key]):
+        raise CloudError(f"{stack} still trusts {key}: deploy with {PARAMETERS[key]}= before.")
     with operators_errors():
         told = read_parameter(store, f"{place(stack)}/distribution")
         if told and Distribution.from_json(told).key == _known(key):

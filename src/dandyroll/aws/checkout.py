@@ -3,16 +3,20 @@
 A wheel has no template: what is deployed is built from sources and locks.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dandyroll
 from dandyroll.settings import BadSetting
 
 _PARAMETER = re.compile(r"^  (\w+):", re.MULTILINE)
 _RESERVED = re.compile(r"^ +ReservedConcurrentExecutions: (\d+)", re.MULTILINE)
+_LIMIT = re.compile(r"\b(Type|AllowedValues|AllowedPattern|MinValue|MaxValue): ")
+_VALUE = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,}\s]+')
 _DEFAULT = re.compile(r'\bDefault: "?([^",}\n]*)')
 
 
@@ -34,13 +38,26 @@ class Checkout:
 
     def parameters(self) -> dict[str, str]:
         """The template's parameters and their defaults."""
-        block = self.section("Parameters")
-        parts = _PARAMETER.split(block)[1:]
         defaults = {}
-        for name, text in zip(parts[::2], parts[1::2], strict=True):
+        for name, text in self._parameter_texts():
             found = _DEFAULT.search(text)
             defaults[name] = found[1].strip() if found else ""
         return defaults
+
+    def limits(self) -> dict[str, dict[str, Any]]:
+        """What the template says that a parameter's value must be, under the template's words."""
+        limits: dict[str, dict[str, Any]] = {}
+        for name, text in self._parameter_texts():
+            limits[name] = {}
+            for found in _LIMIT.finditer(text):
+                value = _VALUE.match(text, found.end())
+                if value:
+                    limits[name][found[1]] = _read(value[0])
+        return limits
+
+    def _parameter_texts(self) -> Iterator[tuple[str, str]]:
+        parts = _PARAMETER.split(self.section("Parameters"))[1:]
+        return zip(parts[::2], parts[1::2], strict=True)
 
     def reserved(self, parameters: Mapping[str, str]) -> int:
         """How many concurrent executions the stack takes from the account for itself alone."""
@@ -53,6 +70,13 @@ class Checkout:
     def logs_requests(self) -> bool:
         """Whether the gateway writes a log, for which the account must have given it a role."""
         return any(word in self.template for word in ("AccessLogSetting", "LoggingLevel"))
+
+
+def _read(value: str) -> Any:
+    """A value of the template's YAML: a list of strings, or one."""
+    if value.startswith("["):
+        return [part.strip().strip('"') for part in value[1:-1].split(",")]
+    return json.loads(value) if value.startswith('"') else value
 
 
 def find_checkout() -> Checkout:

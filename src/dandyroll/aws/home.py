@@ -13,6 +13,7 @@ from dandyroll.aws.table import Table
 from dandyroll.aws.tickets import give_ticket
 from dandyroll.aws.upkeep import Upkeep
 from dandyroll.errors import NotFound
+from dandyroll.formats import CONTENT_TYPES
 from dandyroll.keys import original_key
 from dandyroll.models import Header, Limits, Row
 from dandyroll.policy import DEFAULT
@@ -21,6 +22,7 @@ from dandyroll.settings import BadSetting, Settings
 from dandyroll.spans import accept_span, start_spans
 
 _SIGNED_FOR_S = 300
+_FORMATS = tuple(name for name in CONTENT_TYPES if name != "HEIC")  # no decoder in the zip
 _PICTURE_PCT = 80  # the rest is for the runtime, the clients and what nobody reckoned with
 
 
@@ -57,6 +59,7 @@ def open_upkeep(settings: Settings, cloud: Cloud | None = None) -> Upkeep:
         policy=DEFAULT,
         settings=settings,
         delivery=delivery,
+        formats=_FORMATS,
     )
     return Upkeep(home, objects, catalogue, table, executions)
 

@@ -195,6 +195,12 @@ def _check_parameters(given: Mapping[str, str], checkout: Checkout) -> Check:
             near = difflib.get_close_matches(name, known, n=1)
             fix = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}."
             return Check("parameters", "wrong", f"the template has none called {name}", fix)
+    limits = checkout.limits()
+    for name, value in given.items():
+        expected = _expected(limits[name], value)
+        if expected:
+            says = f"{name}: expected {expected}; got {value!r}"
+            return Check("parameters", "wrong", says, f"--parameter {name}={known[name]}")
     for name in ("ApiConcurrency", "StageConcurrency"):
         if not re.fullmatch("[0-9]{1,6}", given.get(name, "0")):
             says = f"{name}: expected a whole number of at least 0; got {given[name]!r}"
@@ -204,6 +210,23 @@ def _check_parameters(given: Mapping[str, str], checkout: Checkout) -> Check:
         return Check("parameters", "wrong", says, "Runtime=python3.13")
     says = ", ".join(f"{name}={value}" for name, value in given.items())
     return Check("parameters", "ok", says or "as they are, or the template's own")
+
+
+def _expected(limits: Mapping[str, Any], value: str) -> str:
+    """What CloudFormation would have had in the value's place; "" where it takes the value."""
+    values, pattern = limits.get("AllowedValues"), limits.get("AllowedPattern")
+    if values and value not in values:
+        return f"one of {', '.join(values)}"
+    if pattern and not re.fullmatch(pattern, value):
+        return f"what matches {pattern}"
+    if limits["Type"] != "Number":
+        return ""
+    least, most = limits.get("MinValue", "-inf"), limits.get("MaxValue", "inf")
+    if re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value) and float(least) <= float(value) <= float(most):
+        return ""
+    bounds = [f"at least {least}"] if least != "-inf" else []
+    bounds += [f"at most {most}"] if most != "inf" else []
+    return f"a number of {' and '.join(bounds)}" if bounds else "a number"
 
 
 # --- what the stack will need -------------------------------------------------------------------

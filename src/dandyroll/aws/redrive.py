@@ -57,6 +57,18 @@ def redrive_events(queue: Any, url: str, bucket: str, executions: Executions) ->
             yield Redriven(image_id_of(event["detail"]["object"]["key"]), "started")
 
 
+def messages_left(queue: Any, url: str) -> tuple[int, int]:
+    """How many messages the queue holds, and how many of them are hidden: about, says SQS.
+
+    Raises `CloudError`.
+    """
+    seen, hidden = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+    with operators_errors():
+        answer = queue.get_queue_attributes(QueueUrl=url, AttributeNames=[seen, hidden])
+    found = {name: int(number) for name, number in answer["Attributes"].items()}
+    return found[seen] + found[hidden], found[hidden]
+
+
 def redrive_failed(upkeep: Upkeep, since: int) -> Iterator[Redriven]:
     """Have every image tried again that came since then and has failed by no fault of its bytes.
 

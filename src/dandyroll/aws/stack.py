@@ -50,6 +50,21 @@ class Stack:
         )
 
 
+def stack_parameters(name: str, cloud: Cloud) -> dict[str, str] | None:
+    """What the stack's template was given; None where there is no stack. Raises `CloudError`."""
+    from botocore.exceptions import ClientError
+
+    try:
+        with operators_errors():
+            found = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    except CloudError as error:
+        cause = error.__cause__
+        if isinstance(cause, ClientError) and "does not exist" in str(cause):
+            return None
+        raise
+    return {p["ParameterKey"]: p["ParameterValue"] for p in found.get("Parameters", ())}
+
+
 def operators_cloud(region: str | None = None) -> Cloud:
     """AWS as the AWS tools would reach it: environment, profile, single sign-on or role.
 

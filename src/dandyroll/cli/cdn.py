@@ -5,7 +5,8 @@ import argparse
 from dandyroll.aws.cdn import KEYS
 from dandyroll.aws.cdn_keys import PARAMETERS, drop_key, ensure_key
 from dandyroll.aws.page import publish_page
-from dandyroll.aws.stack import operators_cloud
+from dandyroll.aws.stack import operators_cloud, stack_parameters
+from dandyroll.cli.report import print_error
 from dandyroll.cli.subcommands import Subcommands, add_stack_options, find_stack
 from dandyroll.settings import Settings
 
@@ -28,7 +29,10 @@ def add_commands(commands: Subcommands) -> None:
 def _key(options: argparse.Namespace) -> int:
     # By its name alone: the first key is made before there is a stack.
     stack = options.stack or Settings.from_env().stack
-    value = ensure_key(operators_cloud(options.region), stack, options.key)
+    cloud = operators_cloud(options.region)
+    if stack_parameters(stack, cloud) is None:
+        print_error(f"there is no stack {stack} yet: this key is for one that will be called so")
+    value = ensure_key(cloud, stack, options.key)
     print(f"{PARAMETERS[options.key]}={value}")
     return 0
 

@@ -58,6 +58,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     """Those of the local end. Raises `BadSetting`."""
     if options.to == AWS:
         return read_settings(options.config, data_dir=options.data)
+    if "://" in options.to:
+        raise BadSetting(f"--to: expected aws, or a data folder of this machine; got {options.to}.")
     if options.data is not None:
         raise BadSetting("--data: expected with --to aws only; a folder is copied to from AWS.")
     return read_settings(options.config, data_dir=Path(options.to))

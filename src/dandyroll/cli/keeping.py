@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from dandyroll.cli.key_homes import refuse
 from dandyroll.cli.subcommands import Subcommands, add_aws_option, add_config_option, find_stack
 from dandyroll.findings import Finding
 from dandyroll.local.backup import backup
@@ -98,6 +99,10 @@ def _restore(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     if not options.aws and (options.read or options.forget):
         raise ValueError("--read and --forget: expected --aws beside them; got none.")
+    if options.aws:
+        refuse(options, ("data", "config"), "With --aws expected --stack and --region")
+    else:
+        refuse(options, ("stack", "region"), "Expected --aws")
     findings = []
     for finding in _look(options):
         findings.append(finding)

@@ -66,7 +66,7 @@ def open_keys(options: argparse.Namespace, *, may_make: bool = False) -> Iterato
 
 def find_keys_stack(options: argparse.Namespace) -> Stack:
     """The stack whose API Gateway has the keys."""
-    _refuse(options, ("data", "config"), "With --aws expected --stack and --region alone")
+    refuse(options, ("data", "config"), "With --aws expected --stack and --region alone")
     return find_stack(options)
 
 
@@ -75,7 +75,7 @@ def open_keys_database(
     options: argparse.Namespace, *, may_make: bool = False
 ) -> Iterator[Database]:
     """The local home's database, which is there already unless it may be made now."""
-    _refuse(options, ("stack", "region"), "Expected --aws")
+    refuse(options, ("stack", "region"), "Expected --aws")
     data_dir = read_settings(options.config, data_dir=options.data).data_dir
     if may_make and not (data_dir / CATALOGUE).is_file():  # a mistyped one, or the first key
         print(f"dandyroll: {data_dir} is a new data folder", file=sys.stderr)
@@ -84,7 +84,8 @@ def open_keys_database(
         yield database
 
 
-def _refuse(options: argparse.Namespace, names: tuple[str, ...], expected: str) -> None:
+def refuse(options: argparse.Namespace, names: tuple[str, ...], expected: str) -> None:
+    """Raise `ValueError` where one of these options, of the other home, is given."""
     given = [f"--{name}" for name in names if getattr(options, name) is not None]
     if given:
         raise ValueError(f"{expected}; got {' and '.join(given)}.")

@@ -17,8 +17,11 @@ def expiry(text: str) -> int:
 
 
 def since(text: str) -> int:
-    """`30m`, `12h`, `7d` ago, or a date such as `2027-01-31`; in epoch seconds."""
-    return _moment(text, -1)
+    """`30m`, `12h`, `7d` ago, or a date such as `2026-10-31`; in epoch seconds."""
+    began_at = _moment(text, -1)
+    if began_at > time.time():
+        raise argparse.ArgumentTypeError(f"expected a moment that has been; got {text!r}")
+    return began_at
 
 
 def _moment(text: str, direction: int) -> int:

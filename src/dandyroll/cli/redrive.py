@@ -37,16 +37,21 @@ def _redrive(options: argparse.Namespace) -> int:
     stack = find_stack(options)
     # Imported here: they need the extra aws, without which every other command starts.
     from dandyroll.aws.home import open_upkeep
-    from dandyroll.aws.redrive import redrive_events, redrive_failed
+    from dandyroll.aws.redrive import messages_left, redrive_events, redrive_failed
     from dandyroll.aws.sweep import sweep
 
     upkeep = open_upkeep(stack.settings(), stack.cloud)
     queue, url = stack.cloud.client("sqs"), stack.output("LostEventsUrl")
     bucket = stack.output("BucketName")
     counts = {"events": _each(redrive_events(queue, url, bucket, upkeep.executions))}
+    # One that cannot be started is hidden for a while: the next run does not meet it.
+    left, hidden = messages_left(queue, url)
+    counts["events"]["left"] = left
     if options.failed:
         counts["failed_images"] = _each(redrive_failed(upkeep, options.since))
     failed = sum(count["failed"] for count in counts.values())
+    if left:
+        print_error(f"{url}: {left} messages left, {hidden} of them hidden for up to 2 minutes")
     if options.sweep:
         swept = sweep(upkeep, int(time.time()), every_key=True)
         counts["swept"] = Counter(asdict(swept))
@@ -57,7 +62,7 @@ def _redrive(options: argparse.Namespace) -> int:
         for what, count in counts.items():
             says = ", ".join(f"{number} {state}" for state, number in count.items())
             print(f"{what}: {says}".replace("_", " "))
-    return 1 if failed else 0
+    return 1 if failed or left else 0
 
 
 def _each(found: "Iterable[Redriven]") -> Counter[str]:

@@ -75,6 +75,8 @@ def bring(copying: Copying, row: Row) -> Brought:
     for each in missing:
         _check_size(copying, each.key, each.size_bytes)
     if not copying.write:
+        for each in missing:
+            source.objects.fingerprint(each.key)  # or it is lost: the copying would end so too
         return "missing"
     sent = _send(copying, missing, ours, is_new=standing is None)
     _check(copying, ours, sent)

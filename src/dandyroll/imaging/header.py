@@ -28,8 +28,6 @@ LOADERS: dict[str, Callable[..., Any]] = {
 }
 """The one loader of each format; a file is never offered to another."""
 
-TAKEN = "an image as JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC or SVG"
-
 _LOOKS_LIKE = (
     (0, b"BM", "BMP"),
     (4, b"ftyp", "a video"),
@@ -59,7 +57,7 @@ def read_header(data: bytes, limits: Limits) -> Header:
         raise EmptyBody("Expected the bytes of an image; got an empty body.")
     image_format = sniff(data)
     if image_format is None:
-        raise UnsupportedFormat(f"Expected {TAKEN}; {_what_came(data)}.")
+        raise UnsupportedFormat(f"Expected {_taken()}; {_what_came(data)}.")
     structure = read_structure(data, image_format)
     weigh(structure, len(data), limits)
     if not structure.ends:
@@ -77,6 +75,11 @@ def read_header(data: bytes, limits: Limits) -> Header:
         frames=len(structure.animation.delays_ms) if structure.animation else None,
         pages=structure.pages,
     )
+
+
+def _taken() -> str:
+    may_be_heic = ", HEIC" if heic.can_decode() else ""
+    return f"an image as JPEG, PNG, WebP, GIF, TIFF, AVIF{may_be_heic} or SVG"
 
 
 def _what_came(data: bytes) -> str:
