@@ -84,6 +84,7 @@ def test_a_functions_role_is_for_it_and_has_nothing_beside(name: str) -> None:
 
 
 def test_each_functions_leave_is_asserted() -> None:
+    # Ignored by mypy: pytest adds the attribute.
     (mark,) = test_template.test_a_function_may_do_exactly_this.pytestmark  # type: ignore[attr-defined]
     assert {name for name, _ in mark.args[1]} == set(FUNCTIONS)
 

@@ -62,7 +62,7 @@ def upkeep(aws: "EmulatedHome") -> Upkeep:
 
 def forget_all(upkeep: Upkeep) -> None:
     for kind in ("uploads", "tickets"):
-        for waiting in oldest(upkeep.table, kind, later(DAY_S), 1000):  # type: ignore[arg-type]
+        for waiting in oldest(upkeep.table, kind, later(DAY_S), 1000):  # type: ignore[arg-type]  # of both kinds in turn
             upkeep.home.objects.delete(original_key(waiting.image_id))
             upkeep.catalogue.delete(waiting.image_id)
 
